@@ -1,0 +1,330 @@
+"""The verbs as functions. The command line calls these and nothing else; names and options are the same, word for word.
+
+import datakit
+result = datakit.run("pipelines/quickstart.yaml", store="store", workers=2)
+adapter = datakit.train(result.manifest, "lora", {"base": "smollm2", "rank": 8}, store="store", out="adapter")
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from datakit.errors import ConfigError, Problem
+from datakit.manifests import AdapterArtifact, DatasetManifest
+from datakit.pipeline import Pipeline
+from datakit.registry import GROUPS, names, stage_class
+from datakit.schemas import Message
+from datakit.shipped import shipped
+from datakit.stage import fields_of
+
+if TYPE_CHECKING:
+    from datakit.refreshing import RefreshResult
+    from datakit.runner import RunResult, StepPlan
+    from datakit.trainer import Report
+
+DEFAULT_STORE = "store"
+
+
+@dataclass(slots=True)
+class Done:
+    """What `run` did: the run, and the adapter and evaluation if the pipeline asks for them."""
+
+    run: RunResult
+    adapter: AdapterArtifact | None = None
+    evaluation: dict[str, Any] | None = None
+
+    @property
+    def manifest(self) -> DatasetManifest:
+        """The dataset version that came out."""
+        return self.run.manifest
+
+    def as_json(self) -> dict[str, Any]:
+        """The document that `datakit run --json` prints."""
+        manifest = self.manifest
+        stages = [{"id": s.id, "use": s.use, "kind": s.kind, **s.stats, "notes": s.notes} for s in manifest.stages]
+        return {
+            "dataset": manifest.ref,
+            "digest": manifest.digest,
+            "kind": manifest.kind,
+            "rows": manifest.rows,
+            "published": self.run.published,
+            "reused": self.run.reused,
+            "ran": self.run.ran,
+            "seconds": self.run.seconds,
+            "stages": stages,
+            "adapter": as_json(self.adapter),
+            "evaluation": self.evaluation,
+        }
+
+
+def init(folder: str | Path, *, force: bool = False) -> list[Path]:
+    """Start a project: a folder with the shipped pipelines and sample data, ready to run."""
+    target = Path(folder)
+    if target.exists() and any(target.iterdir()) and not force:
+        raise ConfigError("the folder is not empty", where=str(target), fix="choose another folder, or give --force")
+    for name in ("pipelines", "sample_data"):
+        shutil.copytree(shipped(name), target / name, dirs_exist_ok=True)
+    return sorted(path.relative_to(target) for path in (target / "pipelines").glob("*.yaml"))
+
+
+def check(file: str | Path | Pipeline, *, set: Sequence[str] = ()) -> Pipeline:
+    """Read a pipeline file and report every problem in it; returns the pipeline. Reads no rows."""
+    return file if isinstance(file, Pipeline) else Pipeline.load(file, set)
+
+
+def plan(file: str | Path | Pipeline, *, store: str = DEFAULT_STORE, set: Sequence[str] = ()) -> list[StepPlan]:
+    """What `run` would do: how many jobs of each step are done in the store and how many would run."""
+    from datakit.runner import plan
+    from datakit.store import Store
+
+    return plan(check(file, set=set), Store(store))
+
+
+def run(
+    file: str | Path | Pipeline,
+    *,
+    store: str = DEFAULT_STORE,
+    workers: int = 1,
+    executor: str | None = None,
+    set: Sequence[str] = (),
+    report: Report | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Done:
+    """Run a pipeline into a store, publish the dataset, and train and evaluate if the file has `train:`."""
+    from datakit.runner import ignore, run
+    from datakit.store import Store
+
+    pipeline, heard = check(file, set=set), report or ignore
+    target = Store(store)
+    done = Done(run(pipeline, target, workers=workers, executor=executor, report=heard, tell=tell))
+    if pipeline.train is not None:
+        done.adapter = _train_for(pipeline, done.manifest, store, heard)
+        if pipeline.evaluate is not None:
+            options = {"samples": pipeline.evaluate.samples, "max_new_tokens": pipeline.evaluate.max_new_tokens}
+            done.evaluation = evaluate(done.adapter.path, rows=pipeline.evaluate.rows, report=heard, **options)
+    return done
+
+
+def stages(name: str | None = None) -> list[dict[str, Any]]:
+    """All stages, or one with its settings: what it does, what it takes, every setting with type and default."""
+    listed = [name] if name else list(names("stage"))
+    return [_describe_stage(use) for use in listed]
+
+
+def plugins() -> list[dict[str, Any]]:
+    """Everything found by entry point: stages, trainers, teachers; a broken one is listed with its error."""
+    return [_describe_plugin(group, entry) for group in GROUPS for entry in names(group).values()]
+
+
+def show(
+    dataset: str, *, store: str = DEFAULT_STORE, stage: str | None = None, rows: int = 3, raw: bool = False
+) -> list[dict[str, Any]]:
+    """Rows of a dataset as they left a stage (default: the last with text); only text from after `pii`, unless raw."""
+    from datakit.store import Store
+
+    opened = Store(store)
+    manifest = opened.manifest(dataset)
+    return _rows_after(manifest, _stage_to_show(manifest, stage, raw), opened, rows)
+
+
+def why(id: str, *, store: str = DEFAULT_STORE, dataset: str | None = None) -> dict[str, Any]:
+    """The story of one row: from source line through every stage to packed rows and adapters."""
+    from datakit.lineage import why
+    from datakit.store import Store
+
+    return why(id, Store(store), dataset=dataset)
+
+
+def report(
+    dataset: str, *, store: str = DEFAULT_STORE, out: str | Path = "report.html", adapter: str | Path | None = None
+) -> dict[str, Any]:
+    """Write the dataset's report: one HTML page that works offline, and the dataset card beside it."""
+    from datakit.report import dataset_card, write_report
+    from datakit.store import Store
+
+    opened = Store(store)
+    manifest = opened.manifest(dataset)
+    figures = write_report(manifest, opened, out, adapter=adapter)
+    card = Path(out).with_name(f"{Path(out).stem}.card.md")
+    card.write_text(dataset_card(manifest, opened), encoding="utf-8")
+    return {"dataset": manifest.ref, "page": str(out), "card": str(card), **figures}
+
+
+def export(dataset: str, path: str | Path, *, format: str = "parquet", store: str = DEFAULT_STORE) -> dict[str, Any]:
+    """Write a published dataset as a folder that `datasets.load_dataset` opens."""
+    from datakit.corpus import StoredCorpus, StoredShard
+    from datakit.executors import Serial
+    from datakit.stage import Env, SinkStage
+    from datakit.store import Store
+
+    opened = Store(store)
+    manifest = opened.manifest(dataset)
+    sink = stage_class("export").model_validate({"format": format, "path": str(path)})
+    if not isinstance(sink, SinkStage):
+        raise ConfigError("the stage `export` is not a sink")
+    shards = [StoredShard(r.key, r.rows, r.source, opened) for r in manifest.shards]
+    notes = sink.write(StoredCorpus(opened, Serial(), manifest.kind, Env(manifest.seed), shards))
+    return {"dataset": manifest.ref, "path": str(path), **notes}
+
+
+def train(
+    dataset: str | DatasetManifest,
+    trainer: str = "lora",
+    settings: Mapping[str, Any] | None = None,
+    *,
+    out: str | Path,
+    store: str = DEFAULT_STORE,
+    report: Report | None = None,
+) -> AdapterArtifact:
+    """Train an adapter on a published dataset; nothing is trained again if the folder holds the same adapter."""
+    from datakit.runner import ignore
+    from datakit.store import Store
+    from datakit.training import train
+
+    opened = Store(store)
+    manifest = dataset if isinstance(dataset, DatasetManifest) else opened.manifest(dataset)
+    return train(manifest, trainer, settings or {}, store=opened, out=out, report=report or ignore)
+
+
+def evaluate(
+    adapter: str | Path,
+    *,
+    rows: str | Path,
+    samples: int = 4,
+    max_new_tokens: int = 64,
+    report: Report | None = None,
+) -> dict[str, Any]:
+    """Compare an adapter with its base on held-out rows: loss by language and category, and answers side by side."""
+    from datakit.evaluate import evaluate
+    from datakit.runner import ignore
+
+    return evaluate(adapter, rows, samples=samples, max_new_tokens=max_new_tokens, report=report or ignore)
+
+
+def generate(
+    adapter: str | Path, *, prompt: Sequence[str], max_new_tokens: int = 128, base: bool = False
+) -> list[dict[str, str]]:
+    """Answer prompts with an adapter (greedily); `base` answers without the adapter."""
+    from datakit.training import open_adapter
+
+    _, model = open_adapter(adapter)
+    turns = [[Message("user", text)] for text in prompt]
+    answers = model.generate(turns, max_new_tokens=max_new_tokens, adapter=not base)
+    return [{"prompt": text, "answer": answer} for text, answer in zip(prompt, answers, strict=True)]
+
+
+def refresh(
+    file: str | Path | Pipeline,
+    *,
+    store: str = DEFAULT_STORE,
+    workers: int = 1,
+    executor: str | None = None,
+    set: Sequence[str] = (),
+    report: Report | None = None,
+) -> RefreshResult:
+    """One idempotent pass: run on what is new, hold the gates, publish, train if asked, keep the newest versions."""
+    from datakit.refreshing import refresh
+    from datakit.runner import ignore
+    from datakit.store import Store
+
+    pipeline, heard = check(file, set=set), report or ignore
+
+    def train_new(manifest: DatasetManifest) -> AdapterArtifact:
+        return _train_for(pipeline, manifest, store, heard)
+
+    return refresh(pipeline, Store(store), train=train_new, report=heard, workers=workers, executor=executor)
+
+
+def as_json(value: Any) -> Any:
+    """A result as plain JSON values."""
+    if hasattr(value, "as_json"):
+        return value.as_json()
+    if isinstance(value, Pipeline):
+        return value.to_dict()
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): as_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _train_for(pipeline: Pipeline, manifest: DatasetManifest, store: str, report: Report) -> AdapterArtifact:
+    section = dict(pipeline.train or {})
+    section.setdefault("seed", pipeline.seed)
+    out = section.get("out", f"adapters/{pipeline.name}")
+    return train(manifest, str(section["use"]), section, out=out, store=store, report=report)
+
+
+def _describe_stage(use: str) -> dict[str, Any]:
+    cls = stage_class(use)
+    settings = [
+        {
+            "name": name,
+            "type": _type_name(info.annotation),
+            "default": None if info.is_required() else as_json(info.get_default(call_default_factory=True)),
+            "required": info.is_required(),
+            "help": info.description or "",
+        }
+        for name, info in fields_of(cls).items()
+    ]
+    return {
+        "name": use,
+        "help": (cls.__doc__ or "").strip().split("\n")[0],
+        "takes": sorted(cls.takes),
+        "rules": list(cls.rules),
+        "settings": settings,
+    }
+
+
+def _describe_plugin(group: str, entry: EntryPoint) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": group, "name": entry.name, "class": entry.value, "help": "", "error": ""}
+    try:
+        found["help"] = (entry.load().__doc__ or "").strip().split("\n")[0]
+    except Exception as error:  # a stranger's plugin may fail in any way; it is listed, not hidden
+        found["error"] = f"{type(error).__name__}: {error}"
+    return found
+
+
+def _type_name(annotation: Any) -> str:
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return text.replace("typing.", "").replace("NoneType", "None")
+
+
+def _stage_to_show(manifest: DatasetManifest, stage: str | None, raw: bool) -> int:
+    """The place of the stage whose output may be shown."""
+    ids = [report.id for report in manifest.stages]
+    cleaned = next((place for place, report in enumerate(manifest.stages) if report.use == "pii"), None)
+    if stage is not None and stage not in ids:
+        raise ConfigError((Problem("--stage", f"{manifest.ref} has no stage {stage!r}", f"one of {', '.join(ids)}"),))
+    readable = [place for place, report in enumerate(manifest.stages) if report.kind in ("document", "example")]
+    place = ids.index(stage) if stage else (readable[-1] if readable else len(ids) - 1)
+    if not raw and (cleaned is None or place < cleaned):
+        told = "this pipeline has no `pii` stage" if cleaned is None else f"{ids[place]} stands before `pii`"
+        raise ConfigError((Problem("--stage", f"{told}, so its text may hold personal data", "give --raw to see it"),))
+    return place
+
+
+def _rows_after(manifest: DatasetManifest, place: int, store: Any, rows: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for shard in store.shards_of(manifest.stages[place]):
+        found += store.read(shard.key).slice(0, rows - len(found)).to_pylist()
+        if len(found) >= rows:
+            return found
+    return found
+
+
+__all__ = [
+    "Done", "as_json", "check", "evaluate", "export", "generate", "init", "plan", "plugins", "refresh", "report", "run",
+    "show", "stages", "train", "why",
+]  # fmt: skip

@@ -1,0 +1,309 @@
+"""The command line: names the commands, maps errors to exit codes, prints; the work is in datakit.api.
+
+Imports click alone, so that `datakit --help` answers at once. Results go to stdout, everything else to stderr.
+Exit codes: 0 ok, 2 config, 3 source, 4 stage, 5 gate, 6 store, 7 train, 8 teacher, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Datakit(click.Group):
+    """The one place where errors become exit codes, and commands keep the order of the work."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Commands in the order in which a person needs them."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a DatakitError becomes lines on stderr and its exit code, anything else is a bug."""
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, click.ClickException):
+            raise
+        except KeyboardInterrupt:
+            click.echo("interrupted: run the same command again, it goes on where it stopped", err=True)
+            ctx.exit(130)
+        except Exception as error:
+            from datakit.errors import DatakitError
+
+            if not isinstance(error, DatakitError) or ctx.params.get("debug"):
+                raise
+            for line in error.lines():
+                click.echo(line, err=True)
+            if "--json" in sys.argv:
+                click.echo(json.dumps(error.as_dict(), ensure_ascii=False))
+            ctx.exit(error.exit_code)
+
+
+def options(*names: str) -> Callable[[F], F]:
+    """Options that several commands share, declared once."""
+    shared = {
+        "store": click.option(
+            "--store", default="store", show_default=True, metavar="DIR", help="Folder or URL of the store."
+        ),
+        "set": click.option(
+            "--set", "overrides", multiple=True, metavar="STAGE.FIELD=VALUE", help="Change a setting; repeatable."
+        ),
+        "workers": click.option("--workers", default=1, show_default=True, metavar="N", help="Worker processes."),
+        "executor": click.option(
+            "--executor", metavar="NAME", help="serial, processes or ray (default: by --workers)."
+        ),
+        "json": click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document."),
+    }
+
+    def wrap(function: F) -> F:
+        for name in reversed(names):
+            function = shared[name](function)
+        return function
+
+    return wrap
+
+
+def say(result: Any, as_json: bool, show: Callable[[Any], None]) -> None:
+    """Print a result: as JSON, or for people."""
+    from datakit import api
+
+    if as_json:
+        click.echo(json.dumps(api.as_json(result), ensure_ascii=False, default=str))
+    else:
+        show(result)
+
+
+@click.group(cls=Datakit, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="datakit")
+@click.option("--debug", is_flag=True, help="Show where in the code an error came from.")
+def main(debug: bool) -> None:
+    """Raw Korean and English text to a clean instruction dataset, and to the LoRA adapter that proves it.
+
+    \b
+      datakit init my-project && cd my-project
+      datakit run pipelines/quickstart.yaml --workers 2
+    """
+
+
+@main.command()
+@click.argument("folder")
+@click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
+@options("json")
+def init(folder: str, force: bool, as_json: bool) -> None:
+    """Start a project: pipelines and sample data in FOLDER, ready to run."""
+    from datakit import api, display
+
+    say(api.init(folder, force=force), as_json, lambda found: display.init(folder, found))
+
+
+@main.command()
+@click.argument("file")
+@options("set", "json")
+def check(file: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Read FILE and report every problem in it; no row is read."""
+    from datakit import api, display
+
+    say(api.check(file, set=overrides), as_json, display.check)
+
+
+@main.command()
+@click.argument("file")
+@options("store", "set", "json")
+def plan(file: str, store: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """What `run` would do: what is done in the store, what would run."""
+    from datakit import api, display
+
+    say(api.plan(file, store=store, set=overrides), as_json, display.plan)
+
+
+@main.command()
+@click.argument("file")
+@options("store", "workers", "executor", "set", "json")
+def run(file: str, store: str, workers: int, executor: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Run a pipeline, publish its dataset; train and evaluate if FILE has `train:`."""
+    from datakit import api, display
+    from datakit.progress import ProgressBars
+
+    with ProgressBars() as bars:
+        done = api.run(
+            file,
+            store=store,
+            workers=workers,
+            executor=executor,
+            set=overrides,
+            report=bars.report,
+            tell=bars.tell,
+        )
+    say(done, as_json, display.run)
+
+
+@main.command()
+@click.argument("name", required=False)
+@options("json")
+def stages(name: str | None, as_json: bool) -> None:
+    """All stages, or every setting of the stage NAME."""
+    from datakit import api, display
+
+    say(api.stages(name), as_json, display.stages if name is None else display.stage)
+
+
+@main.command()
+@options("json")
+def plugins(as_json: bool) -> None:
+    """Stages, trainers and teachers that are installed."""
+    from datakit import api, display
+
+    say(api.plugins(), as_json, display.plugins)
+
+
+@main.command()
+@click.argument("dataset")
+@click.option("--stage", metavar="ID", help="Show rows as they left this stage (default: the last one with text).")
+@click.option("--rows", default=3, show_default=True, metavar="N", help="How many rows.")
+@click.option("--raw", is_flag=True, help="Allow text from before the pii stage.")
+@options("store", "json")
+def show(dataset: str, stage: str | None, rows: int, raw: bool, store: str, as_json: bool) -> None:
+    """Rows of DATASET (a name, or name@version)."""
+    from datakit import api, display
+
+    say(api.show(dataset, store=store, stage=stage, rows=rows, raw=raw), as_json, display.show)
+
+
+@main.command()
+@click.argument("id")
+@click.option("--dataset", metavar="NAME", help="Look in this dataset only (a name, or name@version).")
+@options("store", "json")
+def why(id: str, dataset: str | None, store: str, as_json: bool) -> None:
+    """The story of one row, from source line to adapter. ID is a row's id, or the id its file gave it."""
+    from datakit import api, display
+
+    say(api.why(id, store=store, dataset=dataset), as_json, display.why)
+
+
+@main.command()
+@click.argument("dataset")
+@click.option("--out", default="report.html", show_default=True, metavar="FILE", help="The page to write.")
+@click.option(
+    "--adapter", metavar="DIR", help="An adapter trained on the dataset: its losses and samples join the page."
+)
+@options("store", "json")
+def report(dataset: str, out: str, adapter: str | None, store: str, as_json: bool) -> None:
+    """Write the report of DATASET: one HTML page that works offline, and the dataset card."""
+    from datakit import api, display
+
+    say(api.report(dataset, store=store, out=out, adapter=adapter), as_json, display.pairs)
+
+
+@main.command()
+@click.argument("dataset")
+@click.argument("path")
+@click.option("--format", default="parquet", show_default=True, type=click.Choice(["parquet", "jsonl"]))
+@options("store", "json")
+def export(dataset: str, path: str, format: str, store: str, as_json: bool) -> None:
+    """Write DATASET as a folder PATH that `datasets.load_dataset` opens."""
+    from datakit import api, display
+
+    say(api.export(dataset, path, format=format, store=store), as_json, display.pairs)
+
+
+@main.command()
+@click.argument("dataset")
+@click.argument("trainer", default="lora")
+@click.option("--out", required=True, metavar="DIR", help="Folder of the adapter.")
+@click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="A setting of the trainer; repeatable.")
+@options("store", "json")
+def train(dataset: str, trainer: str, out: str, overrides: tuple[str, ...], store: str, as_json: bool) -> None:
+    """Train an adapter on DATASET with TRAINER."""
+    import yaml
+
+    from datakit import api, display
+    from datakit.progress import ProgressBars
+
+    settings = {name: yaml.safe_load(value) for name, _, value in (text.partition("=") for text in overrides)}
+    with ProgressBars() as bars:
+        artifact = api.train(dataset, trainer, settings, out=out, store=store, report=bars.report)
+    say(artifact, as_json, display.adapter)
+
+
+@main.command()
+@click.argument("adapter")
+@click.option("--rows", required=True, metavar="FILE", help="Held-out rows: JSONL with instruction, input, output.")
+@click.option("--samples", default=4, show_default=True, metavar="N", help="Rows answered by base and adapter.")
+@click.option("--max-new-tokens", default=64, show_default=True, metavar="N", help="Longest answer of a sample.")
+@options("json")
+def evaluate(adapter: str, rows: str, samples: int, max_new_tokens: int, as_json: bool) -> None:
+    """Compare ADAPTER with its base on held-out rows."""
+    from datakit import api, display
+    from datakit.progress import ProgressBars
+
+    with ProgressBars() as bars:
+        result = api.evaluate(adapter, rows=rows, samples=samples, max_new_tokens=max_new_tokens, report=bars.report)
+    say(result, as_json, display.evaluation)
+
+
+@main.command()
+@click.argument("adapter")
+@click.option("--prompt", multiple=True, required=True, metavar="TEXT", help="What to ask; repeatable.")
+@click.option("--max-new-tokens", default=128, show_default=True, metavar="N", help="Longest answer, in tokens.")
+@click.option("--base", is_flag=True, help="Answer without the adapter.")
+@options("json")
+def generate(adapter: str, prompt: tuple[str, ...], max_new_tokens: int, base: bool, as_json: bool) -> None:
+    """Answer prompts with ADAPTER."""
+    from datakit import api, display
+
+    say(api.generate(adapter, prompt=prompt, max_new_tokens=max_new_tokens, base=base), as_json, display.answers)
+
+
+@main.command()
+@click.argument("file")
+@click.option("--every", metavar="INTERVAL", help="Go on for ever: 30m, 6h, 1d.")
+@click.option("--cron", metavar="FIELDS", help='Go on for ever, by a cron expression: "0 3 * * *".')
+@options("store", "workers", "executor", "set", "json")
+def refresh(
+    file: str,
+    every: str | None,
+    cron: str | None,
+    store: str,
+    workers: int,
+    executor: str | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Run on what is new, hold the gates, publish, train if asked. One pass, or by a clock."""
+    from datakit import api, display
+    from datakit.progress import ProgressBars
+
+    def one_pass() -> None:
+        with ProgressBars() as bars:
+            result = api.refresh(
+                file, store=store, workers=workers, executor=executor, set=overrides, report=bars.report
+            )
+        say(result, as_json, display.refresh)
+
+    if every is None and cron is None:
+        one_pass()
+    else:
+        api.check(file, set=overrides)
+        _by_the_clock(one_pass, every, cron)
+
+
+def _by_the_clock(one_pass: Callable[[], None], every: str | None, cron: str | None) -> None:
+    """Passes for ever: a refused or failed one is told in one line, and the clock goes on."""
+    from datakit import refreshing
+    from datakit.errors import DatakitError
+
+    def patient() -> None:
+        try:
+            one_pass()
+        except DatakitError as error:
+            click.echo(refreshing.failed(error), err=True)
+
+    if every is not None:
+        refreshing.every(every, patient)
+    elif cron is not None:
+        refreshing.by_cron(cron, patient)

@@ -1,0 +1,206 @@
+"""Results as plain tables for people; every function prints to stdout what `--json` gives to programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from datakit.api import Done
+    from datakit.manifests import AdapterArtifact
+    from datakit.pipeline import Pipeline
+    from datakit.refreshing import RefreshResult
+    from datakit.runner import StepPlan
+
+console = Console(highlight=False, soft_wrap=True)
+LONGEST_CELL = 2000
+
+
+def table(*columns: str, rows: Sequence[Sequence[Any]]) -> None:
+    """A plain table; columns whose name ends in `>` are numbers, set flush right."""
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        drawn.add_column(name.rstrip(">"), justify="right" if name.endswith(">") else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(_cell(value)) for value in row))
+    console.print(drawn)
+
+
+def line(text: str = "") -> None:
+    """One line, as it is."""
+    console.print(Text(text))
+
+
+def init(folder: str, found: Sequence[Path]) -> None:
+    """What `init` made, and the next command."""
+    line(f"{folder}: {', '.join(str(path) for path in found)}")
+    line(f"next: cd {folder} && datakit run pipelines/quickstart.yaml --workers 2")
+
+
+def check(pipeline: Pipeline) -> None:
+    """The stages of a pipeline that is right."""
+    rows = [(stage.name, kind) for stage, kind in zip(pipeline.stages, pipeline.kinds(), strict=True)]
+    table("stage", "gives", rows=rows)
+    trained = f", then trains with {pipeline.train['use']}" if pipeline.train else ""
+    line(f"ok: {pipeline.name} has {len(rows)} stages{trained}")
+
+
+def plan(steps: Sequence[StepPlan]) -> None:
+    """What would run."""
+    table("step", "reuse>", "run>", rows=[("+".join(s.stages), s.reuse, s.run) for s in steps])
+    if any(step.run is None for step in steps):
+        line("?: known when the steps before have run")
+
+
+def run(done: Done) -> None:
+    """The funnel of a run, and where the results are."""
+    manifest = done.manifest
+    funnel(manifest.stages)
+    line()
+    state = "published" if done.run.published else "holds the same data already"
+    line(f"{manifest.ref}: {manifest.rows:,} {manifest.kind} rows, {state}")
+    line(f"{done.run.ran} jobs run, {done.run.reused} reused, {done.run.seconds:.1f} s")
+    if done.adapter is not None:
+        adapter(done.adapter)
+    if done.evaluation is not None:
+        evaluation(done.evaluation)
+
+
+def funnel(reports: Sequence[Any]) -> None:
+    """Rows by stage, with the rules that dropped them."""
+    rows = []
+    for report in reports:
+        stats = report.stats
+        rules = ", ".join(f"{rule} {count:,}" for rule, count in stats["rules"].items())
+        gone = stats["dropped"] + stats["folded"]
+        rows.append((report.id, stats["rows_in"], gone, stats["kept"] + stats["made"], report.kind, rules))
+    table("stage", "in>", "gone>", "out>", "kind", "because of", rows=rows)
+
+
+def stages(found: Sequence[dict[str, Any]]) -> None:
+    """All stages."""
+    table("stage", "takes", "what it does", rows=[(s["name"], ", ".join(s["takes"]), s["help"]) for s in found])
+
+
+def stage(found: Sequence[dict[str, Any]]) -> None:
+    """One stage with its settings."""
+    for one in found:
+        line(f"{one['name']}: {one['help']}")
+        takes = ", ".join(one["takes"]) or "files"
+        line(f"takes {takes}; drops by: {', '.join(one['rules']) or 'nothing'}")
+        line()
+        rows = [
+            (s["name"], "required" if s["required"] else s["default"], s["type"], s["help"]) for s in one["settings"]
+        ]
+        table("setting", "default", "type", "help", rows=rows)
+
+
+def plugins(found: Sequence[dict[str, Any]]) -> None:
+    """What is installed."""
+    table(
+        "kind",
+        "name",
+        "class",
+        "what it is",
+        rows=[(p["kind"], p["name"], p["class"], p["error"] or p["help"]) for p in found],
+    )
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """Rows, one field a line."""
+    for row in rows:
+        for name, value in row.items():
+            if name == "messages" and value:
+                for turn in value:
+                    line(f"  {turn['role']}: {_cell(turn['content'])}")
+            elif value not in (None, "", []):
+                line(f"{name}: {_cell(value)}")
+        line()
+
+
+def why(found: dict[str, Any]) -> None:
+    """The story of a row."""
+    place = f", row {found['position']}" if found["position"] is not None else ""
+    line(f"{found['source_id']} ({found['source'] or 'dropped while reading'}{place})")
+    line(f"is row {found['id']} of {found['dataset']}")
+    if found["parents"]:
+        line(f"made from {', '.join(found['parents'])}")
+    table("stage", "what", "", rows=[(s["stage"], s["what"], _told(s)) for s in found["story"]])
+    for adapter in found["adapters"]:
+        line(f"adapter {adapter['path']} ({adapter['trainer']} on {adapter['base']}) was trained on it")
+
+
+def adapter(artifact: AdapterArtifact) -> None:
+    """An adapter and its losses."""
+    metrics = {name: value for name, value in artifact.metrics.items() if isinstance(value, int | float)}
+    line(f"adapter {artifact.path}: {artifact.trainer} on {artifact.base}, trained on {artifact.dataset}")
+    table("figure", "value>", rows=sorted(metrics.items()))
+
+
+def evaluation(result: dict[str, Any]) -> None:
+    """Losses of base and adapter on held-out rows."""
+    groups = [("all rows", result)]
+    for name in (key for key in result if key.startswith("by_")):
+        groups += [(f"{name[3:]} {value}", figures) for value, figures in result[name].items()]
+    rows = [(n, f["count"], f["tokens"], f["base_loss"], f["adapter_loss"], f"{f['change']:+.1%}") for n, f in groups]
+    line(f"held-out rows of {result['file']}, loss in nats a token")
+    table("group", "rows>", "tokens>", "base>", "adapter>", "change>", rows=rows)
+
+
+def answers(found: Sequence[dict[str, str]]) -> None:
+    """Prompts and answers."""
+    for one in found:
+        line(f"> {one['prompt']}")
+        line(one["answer"])
+        line()
+
+
+def refresh(result: RefreshResult) -> None:
+    """What a pass did."""
+    if result.published is None:
+        line(f"nothing new: {result.run.manifest.ref} holds the same data")
+        return
+    funnel(result.run.manifest.stages)
+    line(f"published {result.published}")
+    if result.removed:
+        line(f"removed the names {', '.join(result.removed)}")
+    if result.adapter is not None:
+        adapter(result.adapter)
+
+
+def pairs(found: dict[str, Any]) -> None:
+    """A flat result as name and value."""
+    table("what", "value", rows=[(k, v) for k, v in found.items() if not isinstance(v, dict | list)])
+
+
+def _told(event: dict[str, Any]) -> str:
+    """The particulars of one line of a story."""
+    if event["what"] == "made":
+        return f"{len(event['rows'])} rows: {', '.join(event['rows'])}"
+    if event["what"] == "packed":
+        return "; ".join(
+            f"pack {p['pack']} ({p['split']}) at {p['start']}, {p['length']} tokens" for p in event["packs"]
+        )
+    measured = f"{event.get('rule', '')} {event.get('value', '')}".strip()
+    limit = f" (limit {event['threshold']})" if "threshold" in event else ""
+    other = f", stands for it: {event['matched']}" if "matched" in event else ""
+    row = f"{event['row']}: " if "row" in event else ""
+    return f"{row}{measured}{limit}{other}"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "?"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text if len(text) <= LONGEST_CELL else text[:LONGEST_CELL] + " ..."

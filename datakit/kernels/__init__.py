@@ -1,0 +1,1 @@
+"""The hot loops, numba over Arrow's UTF-8 buffers, each beside a plain-Python reference that tests hold it to."""

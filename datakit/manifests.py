@@ -1,0 +1,123 @@
+"""The records that name things: a shard, a step, a dataset version, an adapter. Frozen, JSON, nothing dated inside.
+
+Keys are blake2b hex (see canon). A record is written after the data it speaks of, so its existence means "done".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from datakit.schemas import Kind
+
+STORE_FORMAT = 1
+"""Version of the store's layout; a store of another version is refused by name."""
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PassRecord(Record):
+    """What one stage did while a shard was made (fused row stages leave several in one shard record)."""
+
+    stage: str
+    """Id of the stage in its pipeline."""
+    key: str
+    """Key of the shard as it stood after this stage."""
+    stats: dict[str, Any]
+    """`StageStats.as_dict()`."""
+
+
+class ShardRecord(Record):
+    """One Parquet file of rows in the store."""
+
+    key: str
+    kind: Kind
+    rows: int
+    digest: str
+    """Content digest of the Parquet file."""
+    bytes: int
+    passes: tuple[PassRecord, ...] = ()
+    drops: int = 0
+    """Rows in the drop sidecar; 0: there is no sidecar."""
+    signals: bool = False
+    """Whether a sidecar with measured signals stands beside the shard."""
+    source: str = ""
+    """Name of the source file this shard was read from, "" after a corpus stage."""
+
+
+class StepRecord(Record):
+    """What a source or corpus stage made of its whole input: the output shards, its drops and figures."""
+
+    key: str
+    stage: str
+    shards: tuple[str, ...]
+    stats: dict[str, Any]
+    drops: int = 0
+    notes: dict[str, Any] = {}
+    """Small findings for people: duplicate clusters, packing efficiency, encodings. Never text of a document."""
+
+
+class StageReport(Record):
+    """A stage's line in the funnel of a dataset."""
+
+    id: str
+    use: str
+    kind: Kind
+    """Kind of the rows that came out."""
+    stats: dict[str, Any]
+    notes: dict[str, Any] = {}
+    steps: tuple[str, ...] = ()
+    """Keys of the records behind this stage: shards of a row stage (fused stages share them), steps of any other."""
+
+
+class DatasetManifest(Record):
+    """A published dataset: name@version, the shards that make it up, and the recipe that made them."""
+
+    name: str
+    version: str
+    kind: Kind
+    digest: str
+    """Digest of the content digests of all shards, in order: equal data, equal digest."""
+    rows: int
+    shards: tuple[ShardRecord, ...]
+    recipe: dict[str, Any]
+    """The pipeline as data; `Pipeline.from_dict(recipe)` is the pipeline again."""
+    stages: tuple[StageReport, ...]
+    seed: int = 0
+    parent: str | None = None
+    """The version before this one, as name@version."""
+    datakit_version: str = ""
+
+    @property
+    def ref(self) -> str:
+        """name@version."""
+        return f"{self.name}@{self.version}"
+
+    def note(self, use: str) -> dict[str, Any]:
+        """The notes of the last stage that is a `use` (say "tokenize"), {} if there is none."""
+        return next((stage.notes for stage in reversed(self.stages) if stage.use == use), {})
+
+
+class AdapterArtifact(Record):
+    """A trained adapter: where it lies, which files it has, which dataset and base it came from."""
+
+    name: str
+    trainer: str
+    base: str
+    """The base model as it was named: `smollm2`, a folder, a hub name, a GGUF file."""
+    dataset: str
+    """name@version of the dataset."""
+    dataset_digest: str
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+    seed: int
+    files: dict[str, str]
+    """File name -> content digest."""
+    datakit_version: str = ""
+    path: str = ""
+    """Folder of the adapter; "" inside artifact.json, so that the folder can be moved."""

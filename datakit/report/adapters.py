@@ -1,0 +1,75 @@
+"""What an adapter folder tells: its settings and figures (artifact.json), its answers beside the base's (evaluation.json)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datakit.errors import TrainError
+from datakit.evaluate import EVALUATION
+from datakit.manifests import AdapterArtifact, DatasetManifest
+from datakit.training import read_artifact
+
+GROUPS = ("language", "category")
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained adapter as the page shows it."""
+
+    artifact: AdapterArtifact
+    same_data: bool
+    """Whether it was trained on the very data that the page describes."""
+    curve: list[dict[str, float]]
+    before: float | None
+    after: float | None
+    evaluation: dict[str, Any] | None
+
+    @property
+    def change(self) -> float | None:
+        """Relative change of the held-out loss; -0.1 is ten per cent lower."""
+        return (self.after - self.before) / self.before if self.before and self.after is not None else None
+
+    @property
+    def settings(self) -> list[tuple[str, Any]]:
+        return [(name, value) for name, value in sorted(self.artifact.config.items()) if _scalar(value)]
+
+    @property
+    def measured(self) -> list[tuple[str, Any]]:
+        return [(name, value) for name, value in sorted(self.artifact.metrics.items()) if _scalar(value)]
+
+    @property
+    def tables(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """(grouping, group, figures) of the evaluation; the first line is all rows together."""
+        if self.evaluation is None:
+            return []
+        lines = [("", "", self.evaluation)]
+        return lines + [(g, name, row) for g in GROUPS for name, row in self.evaluation.get(f"by_{g}", {}).items()]
+
+
+def read_trained(folder: str | Path | None, manifest: DatasetManifest) -> Trained | None:
+    """The adapter in a folder, None if there is none."""
+    artifact = read_artifact(folder) if folder is not None else None
+    if folder is None or artifact is None:
+        return None
+    metrics = artifact.metrics
+    curve = [point for point in metrics.get("curve") or [] if "loss" in point and "step" in point]
+    before, after = (metrics.get(name) for name in ("val_loss_before", "val_loss_after"))
+    same = artifact.dataset_digest == manifest.digest
+    return Trained(artifact, same, curve, before, after, _evaluation(Path(folder) / EVALUATION))
+
+
+def _evaluation(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise TrainError("evaluation.json is damaged", where=str(path), fix="delete it and evaluate again") from error
+    return dict(found)
+
+
+def _scalar(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)

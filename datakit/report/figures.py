@@ -1,0 +1,286 @@
+"""The numbers of a report, taken from a manifest's records and from a few columns of its shards. No text is kept.
+
+Lengths and languages are counted over at most `MOST_SHARDS` shards of a stage, evenly spread, so that a report of a large
+dataset costs seconds; the page says so where it is less than all. Memory: one column of one shard at a time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from datakit.manifests import DatasetManifest, ShardRecord, StageReport
+from datakit.schemas import Kind, text_view
+from datakit.store import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+MOST_SHARDS = 64
+"""Shards of a stage whose columns are read."""
+TEXT_KINDS = ("document", "example")
+EDGES = sorted({round(10 ** (k / 6)) for k in range(43)})
+"""Borders of length bins: six a decade, from 1 to ten million."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage's line in the funnel."""
+
+    id: str
+    use: str
+    kind: Kind
+    """Kind of the rows that came in (of those read, for a source)."""
+    gives: Kind
+    rows_in: int
+    kept: int
+    dropped: int
+    folded: int
+    made: int
+    rules: list[tuple[str, int]]
+    counters: list[tuple[str, int]]
+    source: bool = False
+
+    @property
+    def rows_out(self) -> int:
+        return self.kept + self.made
+
+    @property
+    def changes_kind(self) -> bool:
+        return self.kind != self.gives
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Lengths of one column of rows, binned: `counts[i]` rows from EDGES[i] to below EDGES[i + 1]."""
+
+    name: str
+    counts: list[int]
+    rows: int
+    median: float
+
+
+@dataclass(frozen=True, slots=True)
+class LengthChart:
+    """One chart of lengths, with one or two series, and how many of the shards were looked at."""
+
+    name: str
+    series: list[Lengths]
+    seen: int
+    shards: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A measured value over all rows: where it lies, and its distribution in 24 equal bins from `low` to `high`."""
+
+    name: str
+    rows: int
+    low: float
+    median: float
+    high: float
+    counts: list[int]
+
+
+@dataclass(slots=True)
+class Figures:
+    """Everything the page shows except text."""
+
+    funnel: list[tuple[Kind, list[Step]]]
+    lengths: list[LengthChart]
+    languages: list[tuple[str, list[tuple[str, int]]]]
+    pii: list[tuple[str, int]] | None
+    pii_kinds: list[str]
+    signals: list[Signal]
+    tasks: dict[str, Counter[str]]
+    tokens: dict[str, Any]
+    packing: dict[str, Any]
+    licences: Counter[str] = field(default_factory=Counter)
+    splits: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def steps(self) -> list[Step]:
+        return [step for _, steps in self.funnel for step in steps]
+
+
+def collect(manifest: DatasetManifest, store: Store) -> Figures:
+    """All figures of a dataset version."""
+    last = {report.kind: report for report in manifest.stages}
+    wordy = [report for report in manifest.stages if report.kind in TEXT_KINDS]
+    return Figures(
+        funnel=_funnel(manifest.stages),
+        lengths=_lengths(manifest, store),
+        languages=[
+            (kind, counts.most_common())
+            for kind in TEXT_KINDS
+            if kind in last and (counts := _counts(store, store.shards_of(last[kind]), "lang"))
+        ],
+        pii=_pii(manifest.stages),
+        pii_kinds=_pii_kinds(manifest.recipe),
+        signals=_signals(manifest, store),
+        tasks=_tasks(store, last.get("example")),
+        tokens=manifest.note("tokenize"),
+        packing=manifest.note("pack"),
+        licences=_counts(store, store.shards_of(wordy[-1]), "licence") if wordy else Counter(),
+        splits=_splits(manifest, store),
+    )
+
+
+def is_source(report: StageReport) -> bool:
+    """Whether a stage read rows in from outside: no text came in, yet text went out."""
+    return report.use == "ingest" or (report.stats["characters_in"] == 0 and report.stats["characters_out"] > 0)
+
+
+def spread(shards: Sequence[ShardRecord], most: int = MOST_SHARDS) -> list[ShardRecord]:
+    """At most `most` of the shards, evenly spaced, in order."""
+    if len(shards) <= most:
+        return list(shards)
+    return [shards[place * len(shards) // most] for place in range(most)]
+
+
+def _funnel(reports: Sequence[StageReport]) -> list[tuple[Kind, list[Step]]]:
+    """The stages, grouped by the kind of the rows that came in."""
+    steps: list[Step] = []
+    for report in reports:
+        before = steps[-1].gives if steps else report.kind
+        stats = report.stats
+        rules = sorted(stats.get("rules", {}).items(), key=_most_first)
+        counters = sorted(stats.get("counters", {}).items(), key=_most_first)
+        figures = {name: int(stats[name]) for name in ("rows_in", "kept", "dropped", "folded", "made")}
+        source = is_source(report)
+        kind = report.kind if source else before
+        steps.append(Step(report.id, report.use, kind, report.kind, **figures, rules=rules, counters=counters, source=source))
+    return [(kind, list(group)) for kind, group in groupby(steps, key=lambda step: step.kind)]
+
+
+def _most_first(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+def _pii(reports: Sequence[StageReport]) -> list[tuple[str, int]] | None:
+    """Findings by kind over all `pii` stages, None if there was none. Kinds are upper case; other counters are not kinds."""
+    stages = [report for report in reports if report.use == "pii"]
+    if not stages:
+        return None
+    found: Counter[str] = Counter()
+    for report in stages:
+        found.update({name: count for name, count in report.stats["counters"].items() if name.isupper()})
+    return sorted(found.items(), key=_most_first)
+
+
+def _pii_kinds(recipe: dict[str, Any]) -> list[str]:
+    """The kinds that the last `pii` stage was limited to, [] for all."""
+    limits = [entry.get("kinds") or [] for entry in recipe.get("stages", []) if entry.get("use") == "pii"]
+    return list(limits[-1]) if limits else []
+
+
+def _lengths(manifest: DatasetManifest, store: Store) -> list[LengthChart]:
+    """Charts of lengths: documents as read and after cleaning, instruction rows, tokens."""
+    charts = []
+    for kind in ("document", "example", "tokens"):
+        of_kind = [report for report in manifest.stages if report.kind == kind]
+        if not of_kind:
+            continue
+        first, last = of_kind[0], of_kind[-1]
+        pairs = [("after" if kind == "document" else "all_rows", last)]
+        if kind == "document" and first is not last and is_source(first):
+            pairs.insert(0, ("before", first))
+        series, seen, shards = [], 0, 0
+        for name, report in pairs:
+            found = store.shards_of(report)
+            seen, shards = max(seen, len(spread(found))), max(shards, len(found))
+            series.append(_lengths_of(name, (_row_lengths(store, shard) for shard in spread(found))))
+        name = "tokens" if kind == "tokens" else f"{kind}s"
+        if any(one.rows for one in series):
+            charts.append(LengthChart(f"lengths_{name}", series, seen, shards))
+    return charts
+
+
+def _row_lengths(store: Store, shard: ShardRecord) -> np.ndarray:
+    """The length of every row of a shard: tokens, or characters."""
+    import pyarrow.compute as pc
+
+    column = {"tokens": "input_ids", "document": "text", "example": "messages"}[shard.kind]
+    table = store.read(shard.key, [column]).combine_chunks()
+    if not table.num_rows:
+        return pc.utf8_length([""]).to_numpy()[:0]
+    if shard.kind == "tokens":
+        return pc.list_value_length(table.column(column)).to_numpy()
+    return pc.utf8_length(text_view(table.to_batches()[0])).to_numpy()
+
+
+def _lengths_of(name: str, parts: Iterator[np.ndarray]) -> Lengths:
+    import numpy as np
+
+    values = np.concatenate([np.zeros(0, np.int64), *parts])
+    places = np.searchsorted(EDGES, values, side="right") - 1
+    counts = np.bincount(np.clip(places, 0, len(EDGES) - 2), minlength=len(EDGES) - 1)
+    return Lengths(name, counts.tolist(), len(values), float(np.median(values)) if len(values) else 0.0)
+
+
+def _counts(store: Store, shards: Sequence[ShardRecord], column: str) -> Counter[str]:
+    """How often each value of a text column occurs in some shards, commonest first; null counts as ""."""
+    found: Counter[str] = Counter()
+    for shard in spread(shards):
+        found.update(value or "" for value in store.read(shard.key, [column]).column(column).to_pylist())
+    return Counter(dict(sorted(found.items(), key=_most_first)))
+
+
+def _splits(manifest: DatasetManifest, store: Store) -> Counter[str]:
+    """Rows by split; {} if no stage split them."""
+    split = manifest.kind in ("tokens", "packed") or any(report.use == "split" for report in manifest.stages)
+    counts = _counts(store, manifest.shards, "split") if split else Counter()
+    counts["train"] += counts.pop("", 0)
+    return +counts
+
+
+def _tasks(store: Store, report: StageReport | None) -> dict[str, Counter[str]]:
+    """Rows that a stage made, counted by language for every task; a task is the last word of `made_by`."""
+    found: dict[str, Counter[str]] = {}
+    for shard in spread(store.shards_of(report)) if report else ():
+        table = store.read(shard.key, ["made_by", "lang"])
+        for made_by, lang in zip(table.column("made_by").to_pylist(), table.column("lang").to_pylist(), strict=True):
+            if made_by:
+                found.setdefault(made_by, Counter())[lang or ""] += 1
+    return dict(sorted(found.items(), key=lambda item: (-item[1].total(), item[0])))
+
+
+def _signals(manifest: DatasetManifest, store: Store) -> list[Signal]:
+    """Every measured signal of every stage that left a sidecar, in the order the stage wrote them."""
+    import numpy as np
+
+    columns: dict[str, list[np.ndarray]] = {}
+    for key in dict.fromkeys(shard.key for report in manifest.stages for shard in spread(store.shards_of(report))):
+        record = store.record(key)
+        table = store.read_signals(key) if record and record.signals else None
+        for name, values in _numbers(table).items() if table is not None else ():
+            columns.setdefault(name, []).append(values)
+    return [_signal(name, np.concatenate(parts)) for name, parts in columns.items()]
+
+
+def _numbers(table: pa.Table) -> dict[str, np.ndarray]:
+    import numpy as np
+    import pyarrow as pa
+
+    found = {}
+    for name in table.schema.names:
+        kind = table.schema.field(name).type
+        if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+            values = table.column(name).drop_null().to_numpy().astype(np.float64)
+            if (values := values[np.isfinite(values)]).size:
+                found[name] = values
+    return found
+
+
+def _signal(name: str, values: np.ndarray) -> Signal:
+    """5th, 50th and 95th percentile, and 24 bins between the 1st and the 99th."""
+    import numpy as np
+
+    low, median, high = (float(v) for v in np.percentile(values, [5, 50, 95]))
+    first, last = (float(v) for v in np.percentile(values, [1, 99]))
+    counts, _ = np.histogram(np.clip(values, first, last), bins=24, range=(first, last if last > first else first + 1))
+    return Signal(name, len(values), low, median, high, counts.tolist())

@@ -1,0 +1,347 @@
+"""Every word of the page, in English and Korean.
+
+`say("kept")` gives both, each in its own span; the page shows one of them (see page.css). Words that name rules, stages
+and kinds of personal data fall back to the code's own name, so that a stage of one's own needs no entry here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup, escape
+
+WORDS: dict[str, tuple[str, str]] = {
+    "report": ("Dataset report", "데이터셋 보고서"),
+    "language": ("Language", "언어"),
+    "theme": ("Theme", "화면"),
+    "auto": ("Auto", "자동"),
+    "light": ("Light", "밝게"),
+    "dark": ("Dark", "어둡게"),
+    "contents": ("Contents", "차례"),
+    "rows": ("rows", "행"),
+    "row_count": ("Rows", "행 수"),
+    "kind": ("Kind", "종류"),
+    "digest": ("Digest", "내용 지문"),
+    "seed": ("Seed", "시드"),
+    "parent": ("Version before", "이전 버전"),
+    "made_with": ("datakit", "datakit"),
+    "what_happened": ("What happened", "한눈에 보기"),
+    "funnel": ("From rows in to rows out", "단계별 흐름"),
+    "funnel_help": (
+        "Each bar is drawn against the largest stage of its own group: documents become instruction rows, rows become "
+        "tokens, tokens become packs, so lengths compare within a group only.",
+        "막대 길이는 같은 묶음 안에서만 견줄 수 있습니다. 문서가 지시문 행으로, 행이 토큰으로, 토큰이 팩으로 바뀌면서 세는 단위가 달라지기 때문입니다.",
+    ),
+    "stage": ("Stage", "단계"),
+    "in": ("In", "들어옴"),
+    "out": ("Out", "나감"),
+    "kept": ("Kept", "남김"),
+    "dropped": ("Dropped", "버림"),
+    "folded": ("Folded into a copy", "같은 글로 묶음"),
+    "used": ("Turned into other rows", "다른 행의 재료로 씀"),
+    "made": ("Made", "새로 만듦"),
+    "reasons": ("Reasons", "까닭"),
+    "makes": ("makes {count} {kind}", "{kind} {count}개를 만듦"),
+    "no_drops": ("nothing dropped", "버린 행 없음"),
+    "counted": ("Counted along the way", "그 밖에 센 것"),
+    "lengths": ("Lengths", "길이"),
+    "lengths_documents": ("Characters in a document", "문서 한 건의 글자 수"),
+    "lengths_examples": ("Characters in an instruction row", "지시문 한 행의 글자 수"),
+    "lengths_tokens": ("Tokens in a row", "한 행의 토큰 수"),
+    "before": ("as read", "읽은 그대로"),
+    "after": ("after cleaning", "정리한 뒤"),
+    "all_rows": ("all rows", "모든 행"),
+    "median_of": ("median {name}", "{name} 중앙값"),
+    "sampled": ("Measured on {seen} of {all} shards, evenly spread.", "전체 {all}개 샤드 가운데 고르게 뽑은 {seen}개로 쟀습니다."),
+    "languages": ("Languages", "언어 구성"),
+    "languages_documents": ("Documents after cleaning", "정리한 뒤의 문서"),
+    "languages_examples": ("Instruction rows", "지시문 행"),
+    "languages_tokens": ("Token rows", "토큰 행"),
+    "share": ("Share", "비율"),
+    "duplicates": ("Duplicates", "중복"),
+    "clusters": ("Clusters", "중복 묶음"),
+    "largest": ("Largest cluster", "가장 큰 묶음"),
+    "folded_rows": ("Copies folded", "묶인 사본"),
+    "cluster_sizes": ("Clusters by size", "크기별 묶음 수"),
+    "cluster_size": ("Rows in a cluster", "묶음 속 행 수"),
+    "cluster_examples": ("The largest clusters", "큰 묶음부터 보기"),
+    "survivor": ("Stays", "남은 글"),
+    "similarity": ("similarity", "유사도"),
+    "text_gone": (
+        "A later stage dropped the row that stayed, so there is no text to show.",
+        "남은 글도 뒤 단계에서 버려져 보여 줄 글이 없습니다.",
+    ),
+    "more_copies": ("and {count} more", "그 밖에 {count}건"),
+    "pii": ("Personal data", "개인정보"),
+    "pii_help": (
+        "How often each kind was found and replaced. Values are never written anywhere. Rules find much, not all: "
+        "this reduces personal data, it does not make the text anonymous.",
+        "종류마다 몇 번 찾아 바꾸었는지만 셉니다. 값은 어디에도 남기지 않습니다. 규칙은 많은 것을 찾지만 전부를 찾지는 못합니다. 개인정보를 줄일 뿐, 익명 처리를 뜻하지 않습니다.",
+    ),
+    "pii_kinds": ("Looked for these kinds only: {kinds}.", "다음 종류만 찾았습니다: {kinds}."),
+    "pii_none": ("None was found.", "찾은 것이 없습니다."),
+    "pii_missing": (
+        "No `pii` stage ran, so this page shows no text from the data. Add `- use: pii` to the pipeline and run it again.",
+        "`pii` 단계가 없어 이 보고서는 데이터의 글을 보여 주지 않습니다. 파이프라인에 `- use: pii`를 넣고 다시 실행하세요.",
+    ),
+    "pii_late_source": (
+        "Rows were read in after the last `pii` stage, so this page shows no text from the data. Move `pii` behind the "
+        "last `ingest` and run again.",
+        "마지막 `pii` 단계 뒤에 새로 읽은 행이 있어 이 보고서는 데이터의 글을 보여 주지 않습니다. `pii`를 마지막 `ingest` 뒤로 옮겨 다시 실행하세요.",
+    ),
+    "raw_warning": (
+        "Text is shown as it is, because somebody asked for it: it has not been through a `pii` stage. Do not pass this page on.",
+        "요청에 따라 글을 그대로 보여 줍니다. `pii` 단계를 거치지 않은 글이니 이 보고서를 다른 사람에게 넘기지 마세요.",
+    ),
+    "quality": ("Quality signals", "품질 신호"),
+    "quality_help": (
+        "Measured on every row that reached the stage, also on those it dropped.",
+        "단계에 들어온 모든 행에서 쟀습니다. 버린 행도 들어 있습니다.",
+    ),
+    "signal": ("Signal", "신호"),
+    "spread": ("Spread", "분포"),
+    "synthetic": ("Made rows by task and language", "만든 행: 과제와 언어별"),
+    "task": ("Task", "과제"),
+    "origin": ("Made by", "만든 방법"),
+    "all": ("All", "모두"),
+    "tokens_section": ("Tokens and packing", "토큰과 팩"),
+    "tokens": ("Tokens", "토큰"),
+    "trained_share": ("of them learned", "그중 학습하는 몫"),
+    "vocabulary": ("Vocabulary", "어휘 크기"),
+    "tokenizer": ("Tokenizer", "토크나이저"),
+    "fertility": ("Tokens a word", "낱말당 토큰 수"),
+    "fertility_ko": ("Korean: tokens an eojeol", "한국어: 어절당 토큰"),
+    "fertility_en": ("English: tokens a word", "영어: 낱말당 토큰"),
+    "fertility_of": ("{lang}: tokens a word", "{lang}: 낱말당 토큰"),
+    "packs": ("Packs", "팩"),
+    "seq_len": ("Slots a pack", "팩 하나의 자리 수"),
+    "fill": ("Filled", "채운 비율"),
+    "padding": ("Padding", "빈자리"),
+    "learned": ("learned", "학습함"),
+    "context": ("read only", "읽기만 함"),
+    "training": ("Training", "학습"),
+    "training_other": (
+        "This adapter was trained on {dataset}, not on the version this page describes.",
+        "이 어댑터는 이 보고서의 버전이 아니라 {dataset}(으)로 학습했습니다.",
+    ),
+    "base_model": ("Base model", "바탕 모델"),
+    "trainer": ("Trainer", "학습기"),
+    "settings": ("Settings", "설정"),
+    "measured": ("Measured", "측정값"),
+    "setting": ("Setting", "항목"),
+    "value": ("Value", "값"),
+    "loss": ("Loss", "손실"),
+    "loss_curve": ("Loss while learning", "학습 중 손실"),
+    "loss_help": (
+        "Nats a learned token; lower is better.",
+        "학습하는 토큰 하나의 손실(nat). 낮을수록 좋습니다.",
+    ),
+    "step": ("Step", "스텝"),
+    "train_loss": ("training", "학습"),
+    "smoothed": ("smoothed", "평균선"),
+    "val_loss": ("held-out rows", "따로 둔 행"),
+    "val_before": ("Held-out loss before", "학습 전 검증 손실"),
+    "val_after": ("Held-out loss after", "학습 후 검증 손실"),
+    "change": ("Change", "변화"),
+    "speed": ("Tokens a second", "초당 토큰"),
+    "duration": ("Seconds", "걸린 시간(초)"),
+    "evaluation": ("Before and after", "학습 전과 후"),
+    "evaluation_help": (
+        "Loss a token over the answers of {count} rows that no stage saw ({file}).",
+        "어느 단계도 보지 않은 {count}행({file})의 답에서 잰 토큰당 손실입니다.",
+    ),
+    "group": ("Group", "구분"),
+    "overall": ("All rows", "전체"),
+    "base": ("Base", "바탕 모델"),
+    "adapter": ("With adapter", "어댑터 적용"),
+    "reference": ("Reference", "모범 답"),
+    "prompt": ("Prompt", "질문"),
+    "side_by_side": ("Side by side", "나란히 보기"),
+    "samples": ("Rows to read", "직접 읽어 보기"),
+    "samples_help": (
+        "Drawn by hash, evenly over languages and tasks, from the rows after `pii`.",
+        "`pii` 단계를 거친 행에서 언어와 과제를 고루 섞어 해시로 뽑았습니다.",
+    ),
+    "samples_raw": ("Drawn by hash, evenly over languages and tasks.", "언어와 과제를 고루 섞어 해시로 뽑았습니다."),
+    "hidden": ("Text is not shown, see “Personal data”.", "글은 보여 주지 않습니다. ‘개인정보’를 보세요."),
+    "role_user": ("User", "사용자"),
+    "role_assistant": ("Assistant", "도우미"),
+    "role_system": ("System", "시스템"),
+    "role_tool": ("Tool", "도구"),
+    "role_document": ("Document", "문서"),
+    "recipe": ("Recipe", "만드는 법"),
+    "recipe_help": (
+        "Stages in order, with every setting that differs from its default. Lists are given by their length.",
+        "단계 순서대로, 기본값과 다른 설정만 적었습니다. 목록은 개수만 보입니다.",
+    ),
+    "defaults": ("defaults", "기본값"),
+    "items": ("{count} entries", "{count}개"),
+    "as_table": ("As a table", "표로 보기"),
+    "from_to": ("From – to", "구간"),
+    "footer": (
+        "Made by datakit. This page is one file: it loads nothing and sends nothing.",
+        "datakit으로 만들었습니다. 이 보고서는 파일 하나이며, 아무것도 불러오거나 보내지 않습니다.",
+    ),
+    # Sentences of "what happened"
+    "read_and_kept": (
+        "{read} {kind} were read; {kept} remained after cleaning, {dropped} were dropped and {folded} were folded into a "
+        "copy that stays.",
+        "{kind} {read}건을 읽어 정리한 뒤 {kept}건이 남았습니다. {dropped}건은 버렸고 {folded}건은 같은 글로 묶었습니다.",
+    ),
+    "pii_found": (
+        "{count} pieces of personal data of {kinds} kinds were replaced.",
+        "개인정보 {kinds}종 {count}건을 찾아 바꾸었습니다.",
+    ),
+    "pii_nothing": (
+        "The personal-data rules found nothing to replace.",
+        "개인정보 규칙이 찾은 것은 없습니다.",
+    ),
+    "pii_not_run": (
+        "No personal-data stage ran.",
+        "개인정보를 가리는 단계는 실행하지 않았습니다.",
+    ),
+    "became_packed": (
+        "What remained became {rows} {kind}, laid into {packs} packs that are {fill} full.",
+        "남은 것으로 {kind} {rows}개를 만들어 팩 {packs}개에 담았습니다. 자리의 {fill}가 찼습니다.",
+    ),
+    "became": (
+        "The dataset holds {rows} {kind}.",
+        "데이터셋에는 {kind} {rows}개가 들어 있습니다.",
+    ),
+    "learned_sentence": (
+        "Training moved the loss on held-out rows from {before} to {after} ({change}).",
+        "학습으로 따로 둔 행의 손실이 {before}에서 {after}로 바뀌었습니다({change}).",
+    ),
+}
+
+KINDS: dict[str, tuple[str, str]] = {
+    "document": ("documents", "문서"),
+    "example": ("instruction rows", "지시문 행"),
+    "tokens": ("token rows", "토큰 행"),
+    "packed": ("packs", "팩"),
+}
+
+STAGES: dict[str, tuple[str, str]] = {
+    "ingest": ("Read", "읽기"),
+    "normalize": ("Normalize", "글 정돈"),
+    "language": ("Language", "언어 판별"),
+    "quality": ("Quality", "품질 고르기"),
+    "dedup": ("Deduplicate", "중복 제거"),
+    "decontaminate": ("Decontaminate", "평가 문항 걸러내기"),
+    "pii": ("Personal data", "개인정보 가리기"),
+    "synthesize": ("Synthesize", "지시문 만들기"),
+    "select": ("Select", "추려내기"),
+    "mix": ("Mix", "섞는 비율 맞추기"),
+    "split": ("Split", "학습·검증 나누기"),
+    "template": ("Template", "틀에 담기"),
+    "tokenize": ("Tokenize", "토큰으로 바꾸기"),
+    "pack": ("Pack", "팩에 담기"),
+    "export": ("Export", "내보내기"),
+}
+
+RULES: dict[str, tuple[str, str]] = {
+    "unreadable": ("unreadable line", "읽을 수 없는 줄"),
+    "empty": ("empty", "빈 글"),
+    "wrong_language": ("another language", "다른 언어"),
+    "mixed_language": ("mixed languages", "언어가 섞임"),
+    "exact_copy": ("exact copy", "똑같은 사본"),
+    "near_copy": ("near copy", "거의 같은 사본"),
+    "contaminated": ("overlaps held-out rows", "평가 문항과 겹침"),
+    "pii_dense": ("too much personal data", "개인정보가 너무 많음"),
+    "has_pii": ("holds personal data", "개인정보가 들어 있음"),
+    "no_task": ("no task found", "만들 과제 없음"),
+    "not_used": ("not used", "쓰지 않음"),
+    "sampled_out": ("over its quota", "정한 몫을 넘음"),
+    "no_answer": ("no answer", "답이 없음"),
+    "too_long": ("too long", "너무 김"),
+    "too_short": ("too short", "너무 짧음"),
+    "nothing_trained": ("nothing to learn", "학습할 부분 없음"),
+}
+
+PERSONAL: dict[str, tuple[str, str]] = {
+    "EMAIL": ("E-mail address", "이메일"),
+    "PHONE": ("Telephone number", "전화번호"),
+    "RRN": ("Resident registration number", "주민등록번호"),
+    "FRN": ("Foreigner registration number", "외국인등록번호"),
+    "PASSPORT": ("Passport number", "여권번호"),
+    "DRIVER_LICENSE": ("Driver’s licence number", "운전면허번호"),
+    "BRN": ("Business registration number", "사업자등록번호"),
+    "CORP_NO": ("Corporation number", "법인등록번호"),
+    "BANK_ACCOUNT": ("Bank account", "계좌번호"),
+    "CARD": ("Payment card", "카드번호"),
+    "VEHICLE": ("Number plate", "차량번호"),
+    "IP": ("IP address", "IP 주소"),
+    "MAC": ("MAC address", "MAC 주소"),
+    "IBAN": ("IBAN", "국제계좌번호(IBAN)"),
+    "US_SSN": ("US social security number", "미국 사회보장번호"),
+    "SECRET": ("Key or password", "비밀 키·비밀번호"),
+    "URL_CREDENTIAL": ("Credential in a URL", "주소 속 인증 정보"),
+    "MESSENGER_ID": ("Messenger name", "메신저 아이디"),
+    "PERSON": ("Name", "이름"),
+    "ADDRESS": ("Postal address", "주소"),
+    "BIRTH_DATE": ("Date of birth", "생년월일"),
+}
+
+LANGUAGES: dict[str, tuple[str, str]] = {
+    "ko": ("Korean", "한국어"),
+    "en": ("English", "영어"),
+    "ja": ("Japanese", "일본어"),
+    "zh": ("Chinese", "중국어"),
+    "de": ("German", "독일어"),
+    "fr": ("French", "프랑스어"),
+    "es": ("Spanish", "스페인어"),
+    "und": ("undetermined", "알 수 없음"),
+    "": ("not determined", "판별하지 않음"),
+}
+
+TASKS: dict[str, tuple[str, str]] = {
+    "reading": ("Reading comprehension", "독해"),
+    "comprehension": ("Reading comprehension", "독해"),
+    "definition": ("Definition", "뜻풀이"),
+    "title": ("Title", "제목 붙이기"),
+    "summary": ("Summary", "요약"),
+    "cloze": ("Fill the gap", "빈칸 채우기"),
+    "question": ("Question writing", "질문 만들기"),
+    "steps": ("Steps in order", "순서 정리"),
+    "reply": ("Reply", "답글"),
+    "extraction": ("Extraction", "정보 뽑기"),
+}
+
+TABLES = {"kind": KINDS, "stage": STAGES, "rule": RULES, "pii": PERSONAL, "lang": LANGUAGES, "task": TASKS}
+
+
+def both(english: object, korean: object) -> Markup:
+    """Both languages, each in its own span; plain strings are escaped."""
+    return Markup('<span class="en" lang="en">{}</span><span class="ko" lang="ko">{}</span>').format(english, korean)
+
+
+def say(name: str, /, **values: Any) -> Markup:
+    """The words called `name`; a value may be a pair (English, Korean)."""
+    told = []
+    for place, text in enumerate(WORDS[name]):
+        mine = {key: value[place] if isinstance(value, tuple) else value for key, value in values.items()}
+        told.append(code_marks(escape(text)).format(**mine))
+    return both(*told)
+
+
+def plain(name: str) -> str:
+    """Both languages in one attribute value, where no markup can stand."""
+    english, korean = WORDS[name]
+    return english if english == korean else f"{english} / {korean}"
+
+
+def pair(table: str, name: str) -> tuple[str, str]:
+    """Both names of a rule, stage, kind, language ...; an unknown one is its own name with spaces."""
+    known = TABLES[table].get(name)
+    return known or (name.replace("_", " "), name.replace("_", " "))
+
+
+def called(table: str, name: str) -> Markup:
+    """Both names of a rule, stage, kind, language ..., as spans."""
+    return both(*pair(table, name))
+
+
+def code_marks(text: Markup) -> Markup:
+    """`word` between back ticks as <code>."""
+    parts = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))

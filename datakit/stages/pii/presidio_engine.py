@@ -1,0 +1,167 @@
+"""presidio-analyzer as the second engine, and our rules as its recognizers.
+
+`presidio_recognizers()` hands out every declared rule, so that anyone can register them in an AnalyzerEngine of their own.
+The engine here runs them without an NLP model (Presidio's no-op engine), offline (tldextract is kept from the network),
+with Presidio's logger muted (it can log values), and fails closed: Presidio skips a recognizer that timed out, here the
+run stops. Importing presidio-analyzer costs 1 to 17 s, running it about 50 times what the fast engine costs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from datakit.errors import ConfigError, Problem, StageError
+from datakit.stages.pii.fold import Folded, fold
+from datakit.stages.pii.rules import SCORES, Evidence, Rule, all_rules
+from datakit.stages.pii.scan import Judge, Lists, Span, TooDense, matches
+
+if TYPE_CHECKING:
+    from presidio_analyzer import EntityRecognizer, RecognizerResult
+
+FOREIGN_TYPES = {
+    "EMAIL_ADDRESS": "EMAIL", "PHONE_NUMBER": "PHONE", "CREDIT_CARD": "CARD", "IP_ADDRESS": "IP", "MAC_ADDRESS": "MAC",
+    "IBAN_CODE": "IBAN", "US_BANK_NUMBER": "BANK_ACCOUNT", "US_DRIVER_LICENSE": "DRIVER_LICENSE", "US_PASSPORT": "PASSPORT",
+    "KR_RRN": "RRN", "KR_FRN": "FRN", "KR_BRN": "BRN", "KR_DRIVER_LICENSE": "DRIVER_LICENSE", "KR_PASSPORT": "PASSPORT",
+}  # fmt: skip
+"""Presidio's entity types -> ours; types that are not here keep their names."""
+_LANGUAGE = "ko"
+"""Presidio picks recognizers by language; ours read Korean and English alike, so one name for all texts is enough."""
+_LEAST_SCORE = 0.4
+"""Presidio's own floor, for its recognizers; ours never score less than 0.6."""
+_RULE_NAME = "rule"
+
+
+def presidio_recognizers(entities: Sequence[str] | None = None, language: str = _LANGUAGE) -> list[EntityRecognizer]:
+    """Every declared rule as a presidio-analyzer recognizer, named `datakit_<rule id>`.
+
+    entities    entity types to hand out, default all
+    language    the language under which Presidio shall call them
+    """
+    made = _recognizer_class()
+    return [made(rule, language) for rule in all_rules() if entities is None or rule.entity in entities]
+
+
+@lru_cache(maxsize=1)
+def _judge_of(text: str) -> tuple[Folded, Judge]:
+    """The folded text and its judge, kept between the recognizers of one `analyze` call."""
+    folded = fold(text)
+    return folded, Judge(folded.text)
+
+
+@cache
+def _recognizer_class() -> Callable[[Rule, str], Any]:
+    from presidio_analyzer import LocalRecognizer, RecognizerResult
+
+    class DeclaredRule(LocalRecognizer):
+        """One rule of datakit as a recognizer; labels are read from the text itself, no NLP artifacts are needed."""
+
+        def __init__(self, rule: Rule, language: str) -> None:
+            self.rule = rule
+            super().__init__(
+                supported_entities=[rule.entity], name=f"datakit_{rule.id}", supported_language=language, version="1"
+            )
+
+        def load(self) -> None:
+            """Nothing to load: patterns are compiled on first use."""
+
+        def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
+            if self.rule.entity not in entities:
+                return []
+            folded, judge = _judge_of(text)
+            return [self._result(folded, span) for span in matches(self.rule, judge, 0, len(folded.text))]
+
+        def _result(self, folded: Folded, span: Span) -> RecognizerResult:
+            start, end = folded.original(span.start, span.end)
+            named = {RecognizerResult.RECOGNIZER_NAME_KEY: self.name, _RULE_NAME: self.rule.id}
+            return RecognizerResult(span.entity, start, end, span.score, recognition_metadata=named)
+
+    return DeclaredRule
+
+
+class _TimeoutWatch(logging.Handler):
+    """Swallows Presidio's log and remembers whether it spoke of a time-out."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.timed_out = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Only the fixed part of the message is looked at; its arguments can hold text of the document.
+        template = str(record.msg).lower()
+        self.timed_out = self.timed_out or "timed out" in template or "timeout" in template
+
+
+def _foreign_recognizers(names: Sequence[str]) -> list[EntityRecognizer]:
+    """Presidio's own recognizers of the given class names, made to read Korean and English texts."""
+    from presidio_analyzer import predefined_recognizers
+
+    unknown = [name for name in names if not hasattr(predefined_recognizers, name)]
+    if unknown:
+        known = [name for name in dir(predefined_recognizers) if name.endswith("Recognizer")]
+        raise ConfigError([
+            Problem("presidio", f"presidio-analyzer has no recognizer {name!r}", f"it has {', '.join(known[:12])} ...") for name in unknown
+        ])  # fmt: skip
+    return [getattr(predefined_recognizers, name)(supported_language=_LANGUAGE) for name in names]
+
+
+class PresidioFind:
+    """The second engine: spans of one text by presidio-analyzer with our rules, and some of its own recognizers."""
+
+    def __init__(
+        self, entities: Sequence[str] | None = None, *, allow: Sequence[str] = (), deny: Sequence[str] = (), own: Sequence[str] = ()
+    ) -> None:
+        self._watch = _TimeoutWatch()
+        self._mute()
+        import tldextract
+        from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
+        from presidio_analyzer.nlp_engine import NoOpNlpEngine
+
+        # Its e-mail recognizer calls tldextract.extract, which would fetch the public suffix list on first use.
+        tldextract.extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+        nlp = NoOpNlpEngine(models=[{"lang_code": _LANGUAGE, "model_name": "no_op"}])
+        nlp.load()
+        recognizers = [*presidio_recognizers(entities), *_foreign_recognizers(own)]
+        registry = RecognizerRegistry(supported_languages=[_LANGUAGE], recognizers=recognizers)
+        self._engine = AnalyzerEngine(
+            registry=registry, nlp_engine=nlp, supported_languages=[_LANGUAGE], default_score_threshold=_LEAST_SCORE
+        )
+        self._lists = Lists(allow, deny)
+        self._entities = None if entities is None else frozenset(entities)
+
+    def __call__(self, text: str) -> list[Span]:
+        """The personal data of one text, in order, without overlaps."""
+        self._mute()
+        self._watch.timed_out = False
+        try:
+            results = self._engine.analyze(text, language=_LANGUAGE)
+        except (StageError, TooDense):
+            raise
+        except Exception as error:
+            # Presidio's exceptions can quote a value ("Did not find word ..."): only the class name goes on.
+            failed = StageError(f"presidio-analyzer failed ({type(error).__name__})", fix="use `engine: fast`")
+        else:
+            failed = None
+        if failed is not None:
+            raise failed from None
+        if self._watch.timed_out:
+            raise StageError("a Presidio recognizer timed out on a document", fix="use `engine: fast`; no text was passed on")
+        found = [self._span(result) for result in results]
+        kept = [span for span in found if self._entities is None or span.entity in self._entities]
+        return self._lists.settle(Folded(text, []), kept)
+
+    def _mute(self) -> None:
+        log = logging.getLogger("presidio-analyzer")
+        log.handlers, log.propagate = [self._watch], False
+        log.setLevel(logging.WARNING)
+
+    @staticmethod
+    def _span(result: RecognizerResult) -> Span:
+        rule = (result.recognition_metadata or {}).get(_RULE_NAME)
+        evidence = next((e for e, score in SCORES.items() if rule and score == result.score), Evidence.SHAPE)
+        if not rule and result.score >= SCORES[Evidence.CHECKSUM]:
+            evidence = Evidence.CHECKSUM
+        entity = FOREIGN_TYPES.get(result.entity_type, result.entity_type)
+        return Span(result.start, result.end, entity, rule or "presidio", evidence)

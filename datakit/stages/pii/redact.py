@@ -1,0 +1,116 @@
+"""Rewrites the texts of one record: finds, echoes, replaces, and looks again until nothing is left.
+
+A record is redacted as one: a name or account that a label gave away in one message is replaced in all the others too,
+so that question and answer agree. Looking again makes the work idempotent and is the check that nothing was left.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from datakit.errors import StageError
+from datakit.stages.pii.operators import language_of
+from datakit.stages.pii.rules import Evidence
+from datakit.stages.pii.scan import Find, Span, occurrences, resolve
+
+_ROUNDS = 6
+_ECHOED = frozenset({"PERSON", "BANK_ACCOUNT", "PASSPORT", "DRIVER_LICENSE", "MESSENGER_ID", "SECRET", "PHONE", "CARD", "RRN", "FRN"})
+
+Edit = tuple[int, int, int]
+"""A replaced span of the old text and the length of what took its place."""
+
+
+@dataclass(slots=True)
+class Redacted:
+    """The texts of one record after redaction, the number of values by entity type, and the edits, round by round."""
+
+    texts: list[str]
+    counts: Counter[str] = field(default_factory=Counter)
+    edits: list[list[list[Edit]]] = field(default_factory=list)
+    """One list a text, of one list a round."""
+
+
+def redact(texts: Sequence[str], find: Find, write: Callable[[str, str, str], str], lang: str | None = None) -> Redacted:
+    """Replace all personal data in the texts of one record; `write(entity, value, lang)` gives the replacement."""
+    done = Redacted(list(texts), edits=[[] for _ in texts])
+    tongue = ""
+    for _ in range(_ROUNDS):
+        found = spans_of(done.texts, find)
+        if not any(found):
+            return done
+        tongue = tongue or language_of(done.texts, lang)
+        for place, spans in enumerate(found):
+            if spans:
+                done.texts[place], edits = _replace(done.texts[place], spans, write, tongue)
+                done.edits[place].append(edits)
+                done.counts.update(span.entity for span in spans)
+    raise StageError(
+        "a document still held personal data after several passes",
+        fix="use operator `tag` for all types, or `drop_document`; the document was not passed on",
+    )
+
+
+def spans_of(texts: Sequence[str], find: Find) -> list[list[Span]]:
+    """The spans of every text of a record, with the echoes of values that a label gave away in any of them."""
+    found = [find(text) if text else [] for text in texts]
+    echoes = {
+        spelling: span
+        for text, spans in zip(texts, found, strict=True)
+        for span in spans
+        if span.evidence is Evidence.LABEL
+        for spelling in _spellings(text[span.start : span.end])
+        if _worth_an_echo(span.entity, spelling)
+    }
+    if not echoes:
+        return found
+    return [resolve([*spans, *_echoed(text, echoes)]) for text, spans in zip(texts, found, strict=True)]
+
+
+def _echoed(text: str, echoes: dict[str, Span]) -> list[Span]:
+    return [
+        Span(at, at + len(value), source.entity, source.rule, Evidence.LABEL)
+        for value, source in sorted(echoes.items())
+        for at in occurrences(text, value)
+    ]
+
+
+def _spellings(value: str) -> tuple[str, ...]:
+    """A value, and for a number the same without its separators."""
+    bare = "".join(char for char in value if char.isalnum())
+    return (value, bare) if bare.isdigit() and bare != value else (value,)
+
+
+def _worth_an_echo(entity: str, value: str) -> bool:
+    """Whether a value is long enough to mean itself elsewhere: three syllables, two Latin words, or six characters."""
+    if entity not in _ECHOED:
+        return False
+    if entity == "PERSON":
+        return " " in value.strip() if value.isascii() else len(value) >= 3
+    return len(value) >= 6
+
+
+def _replace(text: str, spans: list[Span], write: Callable[[str, str, str], str], lang: str) -> tuple[str, list[Edit]]:
+    parts, edits, at = [], [], 0
+    for span in spans:
+        new = write(span.entity, text[span.start : span.end], lang)
+        parts += [text[at : span.start], new]
+        edits.append((span.start, span.end, len(new)))
+        at = span.end
+    return "".join([*parts, text[at:]]), edits
+
+
+def moved(place: int, rounds: list[list[Edit]], *, end: bool) -> int:
+    """Where a place of the old text lies in the new one; inside a replaced value: its start, or its end if `end`."""
+    for edits in rounds:
+        shift = 0
+        for start, stop, length in edits:
+            if place >= stop:
+                shift += length - (stop - start)
+            elif place > start:
+                shift += length + start - place if end else start - place
+            else:
+                break
+        place += shift
+    return place

@@ -1,0 +1,230 @@
+"""Rules that do not depend on a language: addresses of the net, cards, IBAN, keys and passwords, phones with a country code."""
+
+from __future__ import annotations
+
+from datakit.stages.pii import checksums
+from datakit.stages.pii.rules import Rule
+
+_LETTER = "A-Za-z\u00c0-\u024f\u0370-\u052f"
+_LOCAL = f"(?:[{_LETTER}0-9](?:[{_LETTER}0-9._%+'-]{{0,63}}))"
+_DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,6}[A-Za-z]{2,24}"
+_SEP = r"[ .\-()/]{0,2}"
+_LEFT = r"(?<![0-9A-Za-z_])(?<![0-9][.\-])"
+_RIGHT = r"(?![0-9])(?!-[0-9]{2})"
+
+# ISO 13616: length of the part after country and check digits -> countries.
+_IBAN = {
+    11: "NO", 12: "BE", 14: "DK FO FI GL NL SD FK", 15: "MK SI", 16: "AT BA EE KZ LT LU XK MN", 17: "HR LV LI CH",
+    18: "BG BH CR DE GB GE IE ME RS VA", 19: "AE GI IL IQ TL OM SO", 20: "AD CZ ES MD PK RO SA SE SK TN VG DZ", 21: "LY PT ST",
+    22: "IS TR", 23: "BI DJ FR GR IT MC MR SM", 24: "AL AZ BY CY DO GT HU LB PL SV NI", 25: "BR EG PS QA UA", 26: "JO KW MU YE",
+    27: "MT SC", 29: "LC", 30: "RU",
+}  # fmt: skip
+_IBAN_PATTERN = "|".join(
+    f"(?:{'|'.join(names.split())})[0-9]{{2}}(?: ?[A-Z0-9]){{{length}}}" for length, names in _IBAN.items()
+)
+
+_SECRET_SHAPES = (
+    r"AKIA[0-9A-Z]{16}|ASIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{22,255}|glpat-[A-Za-z0-9_-]{18,64}"
+    r"|xox[abeoprs]-[A-Za-z0-9-]{10,255}|xapp-[0-9]-[A-Za-z0-9-]{10,255}|[rs]k_(?:live|test)_[A-Za-z0-9]{16,255}"
+    r"|whsec_[A-Za-z0-9]{16,255}|sk-[A-Za-z0-9_-]{20,255}|AIza[A-Za-z0-9_-]{30,64}|ya29\.[A-Za-z0-9_-]{20,255}"
+    r"|npm_[A-Za-z0-9]{30,64}|pypi-[A-Za-z0-9_-]{30,255}|hf_[A-Za-z0-9]{28,64}|dop_v1_[a-f0-9]{60,70}|SG\.[A-Za-z0-9_-]{16,64}"
+    r"\.[A-Za-z0-9_-]{16,64}"
+)
+_SECRET_NEEDLES = (
+    "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "xapp-", "_live_", "_test_",
+    "whsec_", "sk-", "AIza", "ya29.", "npm_", "pypi-", "hf_", "dop_v1_", "SG.",
+)  # fmt: skip
+_ASSIGNED = (
+    r"(?i:pass(?:word|wd|phrase|code)|pwd|secret(?:[_ -]?key)?|api[_ -]?(?:key|secret)|(?:access|auth|bearer|refresh)[_ -]?(?:token|key)"
+    r"|client[_ -]?secret|private[_ -]?key|token)|비밀번호|패스워드|비번|암호|인증키|접근키|시크릿키?|API ?키|액세스 ?토큰|토큰"
+)
+_ASSIGNED_NEEDLES = (
+    "assword", "ASSWORD", "asswd", "ASSWD", "assphrase", "asscode", "pwd", "PWD", "ecret", "ECRET", "api", "API", "Api", "oken",
+    "TOKEN", "access_key", "access key", "private_key", "비밀번호", "패스워드", "비번", "암호", "인증키", "접근키", "시크릿",
+)  # fmt: skip
+
+
+def secret_value(value: str) -> bool:
+    """A password or key, not a word of prose: four digits or more, or six characters with a digit or a symbol."""
+    if value.isdigit():
+        return len(value) >= 4
+    mixed = any(char.isdigit() for char in value) or any(char in "!@#$%^&*" for char in value)
+    return len(value) >= 6 and mixed and any(char.isalnum() for char in value) and "(" not in value
+
+
+def intl_phone(value: str) -> bool:
+    """Seven to fifteen digits (ITU-T E.164), not one digit repeated."""
+    return 7 <= len(checksums.digits_of(value)) <= 15 and checksums.not_repeated(value)
+
+
+RULES = (
+    Rule(
+        id="email",
+        firm=True,
+        entity="EMAIL",
+        pattern=rf"{_LOCAL}@{_DOMAIN}",
+        needles=("@",),
+        back=64,
+        ahead=330,
+        alone=True,
+    ),
+    Rule(
+        id="email_hangul",
+        firm=True,
+        entity="EMAIL",
+        pattern=rf"[가-힣]{{1,12}}@{_DOMAIN}",
+        needles=("@",),
+        back=12,
+        ahead=330,
+        alone=True,
+    ),
+    Rule(
+        id="url_login",
+        entity="URL_CREDENTIAL",
+        pattern=r"[A-Za-z][A-Za-z0-9+.-]{1,15}://[^\s/@:\"'<>\[]{0,64}:[^\s/@\"'<>\[]{1,128}@[!-&(-;=?-Z_a-z~]{1,512}",
+        needles=("://",),
+        back=16,
+        ahead=720,
+        labelled=True,
+    ),
+    Rule(
+        id="url_query",
+        entity="URL_CREDENTIAL",
+        pattern=(
+            r"[?&](?i:access_token|auth_token|token|api_?key|key|password|passwd|pwd|session(?:_?id)?|sid|secret|signature|sig"
+            r"|e?mail|phone|tel|mobile|name|user(?:_?(?:id|name))?|birth|ssn|jumin)=(?P<v>[^\s&#\"'<>\[\]가-힣)]{3,512})"
+        ),
+        needles=("=",),
+        back=16,
+        ahead=514,
+        labelled=True,
+    ),
+    Rule(
+        id="ipv4",
+        entity="IP",
+        pattern=r"(?<![0-9A-Za-z_.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\.?[0-9])",
+        digits=4,
+        guard=checksums.public_ipv4,
+        alone=True,
+    ),
+    Rule(
+        id="ipv6",
+        entity="IP",
+        pattern=r"(?<![0-9A-Za-z:._])[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z:])",
+        needles=(":",),
+        back=5,
+        ahead=36,
+        guard=checksums.public_ipv6,
+        alone=True,
+    ),
+    Rule(
+        id="mac",
+        firm=True,
+        entity="MAC",
+        pattern=r"(?<![0-9A-Za-z:-])[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})(?![0-9A-Za-z:-])",
+        near=r"[:-][0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]",
+        back=3,
+        ahead=18,
+        alone=True,
+    ),
+    Rule(
+        id="iban",
+        entity="IBAN",
+        pattern=rf"(?<![0-9A-Za-z])(?:{_IBAN_PATTERN})(?![0-9A-Za-z])",
+        near=r"[0-9]{2} ?[0-9A-Z]{4} ?[0-9A-Z]{4} ?[0-9A-Z]{2}",
+        back=2,
+        ahead=44,
+        check=checksums.iban_check,
+    ),
+    Rule(
+        id="card_grouped",
+        entity="CARD",
+        pattern=(
+            rf"{_LEFT}(?:[0-9]{{4}}([ \-.])[0-9]{{4}}\1[0-9]{{4}}\1[0-9]{{4}}(?:\1[0-9]{{3}})?"
+            rf"|3[0-9]{{3}}[ \-.][0-9]{{6}}[ \-.][0-9]{{4,5}}){_RIGHT}"
+        ),
+        digits=14,
+        guard=checksums.not_repeated,
+        check=checksums.luhn_check,
+    ),
+    Rule(
+        id="card_bare",
+        entity="CARD",
+        pattern=rf"{_LEFT}[0-9]{{12,19}}{_RIGHT}",
+        digits=12,
+        guard=checksums.not_repeated,
+        check=checksums.card_check,
+    ),
+    Rule(
+        id="phone_intl",
+        firm=True,
+        entity="PHONE",
+        pattern=(
+            r"(?<![0-9A-Za-z_+])\(?(?:\+[1-9][0-9]{0,2}|00[1-9][0-9]{0,2}(?=[ .\-(]))\)?"
+            rf"(?:{_SEP}\(0\))?(?:{_SEP}[0-9]){{6,12}}(?![0-9])"
+        ),
+        digits=7,
+        guard=intl_phone,
+        alone=True,
+    ),
+    Rule(
+        id="secret_shape",
+        entity="SECRET",
+        pattern=rf"(?<![A-Za-z0-9_])(?:{_SECRET_SHAPES})",
+        needles=_SECRET_NEEDLES,
+        back=8,
+        ahead=260,
+        labelled=True,
+    ),
+    Rule(
+        id="jwt",
+        entity="SECRET",
+        pattern=r"(?<![A-Za-z0-9_])eyJ[A-Za-z0-9_-]{8,2048}\.eyJ[A-Za-z0-9_-]{4,4096}(?:\.[A-Za-z0-9_-]{0,1024})?",
+        needles=("eyJ",),
+        ahead=7200,
+        labelled=True,
+    ),
+    Rule(
+        id="private_key",
+        entity="SECRET",
+        pattern=r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----[A-Za-z0-9+/=\s\\:,.-]{1,8192}?-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----",
+        needles=("-----BEGIN ",),
+        ahead=8300,
+        labelled=True,
+    ),
+    Rule(
+        id="private_key_open",
+        entity="SECRET",
+        pattern=r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----[A-Za-z0-9+/=\s\\]{16,8192}",
+        needles=("-----BEGIN ",),
+        ahead=8300,
+        labelled=True,
+    ),
+    Rule(
+        id="secret_assigned",
+        entity="SECRET",
+        pattern=(
+            rf"(?:{_ASSIGNED})[\"'`]?(?:\s?(?:는|은|가|이|를|을))?\s{{0,2}}(?:[:=]|=>|:=| is | was )\s{{0,2}}[\"'`]?"
+            r"(?P<v>(?![\[<${*])[!#-&(-+./-;=?-Z^_a-z~\-]{4,256}?)(?=[\"'`,;)\s가-힣<\]]|\.?\s|\.?$|$)"
+        ),
+        needles=_ASSIGNED_NEEDLES,
+        back=12,
+        ahead=290,
+        guard=secret_value,
+        labelled=True,
+    ),
+    Rule(
+        id="secret_said",
+        entity="SECRET",
+        pattern=(
+            rf"(?:{_ASSIGNED})[\"'`]?(?:은|는|이|가|를|을)?\s{{1,2}}[\"'`]?"
+            r"(?P<v>(?=[!-~]{0,63}[A-Za-z])(?=[!-~]{0,63}[0-9])(?![\[<${*])[!#-&(-+./-;=?-Z^_a-z~\-]{6,64}?)"
+            r"(?=[\"'`,;)\s가-힣<\]]|\.?\s|\.?$|$)"
+        ),
+        needles=_ASSIGNED_NEEDLES,
+        back=12,
+        ahead=90,
+        guard=secret_value,
+        labelled=True,
+    ),
+)

@@ -1,0 +1,31 @@
+"""What the miner's rules hand over: one possible task about one document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from datakit.stages.synthesize.passages import Page
+
+TASKS = (
+    "answer", "check", "cloze", "connective", "definition", "example", "extract", "heading", "order", "question", "reason",
+    "restate", "result", "summary", "term", "title", "when",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A task of kind `task`: `fields` fill its wording, `passage` is the input ("" for none), `answer` the output."""
+
+    task: str
+    passage: str
+    answer: str
+    fields: dict[str, str]
+
+
+class Rule(Protocol):
+    """Finds candidates on a page; passages are at most `limit` characters. All chance comes from `rng`."""
+
+    def __call__(self, page: Page, limit: int, rng: Random) -> Iterator[Candidate]: ...

@@ -1,0 +1,148 @@
+"""The miner: documents to instruction rows by rules alone, no model (AdaptLLM's idea, arXiv:2309.09530; own rules).
+
+    document -> page (title, units, sentences) -> candidates of all rules -> at most `per_document`, no two of one kind
+             -> wording drawn from six or more a task -> [user: instruction + passage, assistant: answer]
+
+Chance (which candidates, which wording, which wrong choices) depends on the seed and the document's id only, so that a
+document gives the same rows in any corpus, shard or batch. Cost: one pass of precompiled patterns over the sentences.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from datakit.canon import canonical, key_of
+from datakit.schemas import row_id
+from datakit.stages.synthesize import mine_en, mine_ko, mine_shapes
+from datakit.stages.synthesize.candidates import TASKS, Candidate
+from datakit.stages.synthesize.passages import TAG, Page, language_of, read_page
+from datakit.stages.synthesize.wordings import WORDINGS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+VERSION = 1
+"""Bumped by hand when a rule changes: it is in the key of the mined parts."""
+WEIGHTS = {
+    "definition": 3.0, "term": 2.0, "reason": 4.0, "result": 3.0, "example": 3.0, "restate": 3.0, "answer": 4.0,
+    "order": 3.0, "title": 1.5, "question": 2.0, "heading": 1.0, "summary": 1.5, "when": 1.5, "extract": 1.5,
+    "connective": 1.5, "check": 1.0, "cloze": 0.7,
+}  # fmt: skip
+"""How readily a kind of task is chosen: tasks that need understanding before ones that need only looking up."""
+SENTENCE_RULES = {"ko": mine_ko.sentence_tasks, "en": mine_en.sentence_tasks}
+COPIED = ("source_id", "source", "position", "family", "licence")
+
+
+@dataclass(frozen=True, slots=True)
+class MineSettings:
+    """The stage's settings that the miner needs."""
+
+    per_document: int
+    passage_ko: int
+    passage_en: int
+    language: str
+    tasks: tuple[str, ...]
+    seed: int
+
+
+def mine_table(table: pa.Table, settings: dict[str, Any]) -> pa.Table:
+    """Example rows mined from a table of documents; documents without a task leave a row with `dropped` set.
+
+    A top-level function for `Corpus.map`. `settings`: the fields of MineSettings as canonical JSON values.
+    """
+    from datakit.schemas import table_from_rows
+
+    known = MineSettings(**{**settings, "tasks": tuple(settings["tasks"] or TASKS)})
+    rows = [row for document in table.to_pylist() for row in mine_document(document, known)]
+    return table_from_rows(rows, "example") if rows else _empty()
+
+
+EXTRA = ("synthesize.recipe", "synthesize.task", "synthesize.instruction", "synthesize.input", "dropped", "value")
+
+
+def mine_document(document: dict[str, Any], settings: MineSettings) -> list[dict[str, Any]]:
+    """The example rows of one document, or one row that says by which rule it gave none."""
+    text = document["text"] or ""
+    language = language_of(text, document["lang"])
+    if language not in SENTENCE_RULES or settings.language not in ("auto", language):
+        return [_dropped(document, "other_language", language)]
+    rng = Random(key_of(settings.seed, "mine", document["id"]))
+    page = read_page(text, language)
+    limit = settings.passage_ko if language == "ko" else settings.passage_en
+    chosen = _choose(_candidates(page, limit, rng, settings.tasks), settings.per_document, rng)
+    if not chosen:
+        return [_dropped(document, "no_task", len(text))]
+    return [_row(document, candidate, language, rng) for candidate in chosen]
+
+
+def _candidates(page: Page, limit: int, rng: Random, tasks: Sequence[str]) -> list[Candidate]:
+    rules = (SENTENCE_RULES[page.language], *mine_shapes.RULES)
+    found = [candidate for rule in rules for candidate in rule(page, limit, rng)]
+    return [candidate for candidate in found if candidate.task in tasks and _sound(candidate)]
+
+
+def _sound(candidate: Candidate) -> bool:
+    """Last checks on every candidate: something to read, no tag to be learned as an answer or asked about."""
+    asked = " ".join(candidate.fields.values())
+    return bool(candidate.passage and candidate.answer.strip()) and not TAG.search(candidate.answer + " " + asked)
+
+
+def _choose(candidates: list[Candidate], most: int, rng: Random) -> list[Candidate]:
+    """A weighted draw without replacement (Efraimidis and Spirakis 2006), at most one of a kind."""
+    if not candidates:
+        return []
+    crowd = Counter(candidate.task for candidate in candidates)
+    keyed = [(rng.random() ** (crowd[c.task] / WEIGHTS[c.task]), place, c) for place, c in enumerate(candidates)]
+    chosen: dict[str, Candidate] = {}
+    for _, _, candidate in sorted(keyed, key=_by_draw):
+        chosen.setdefault(candidate.task, candidate)
+        if len(chosen) == most:
+            break
+    return list(chosen.values())
+
+
+def _by_draw(keyed: tuple[float, int, Candidate]) -> tuple[float, int]:
+    return -keyed[0], keyed[1]
+
+
+def _row(document: dict[str, Any], candidate: Candidate, language: str, rng: Random) -> dict[str, Any]:
+    wordings = WORDINGS[language]
+    fields = " ".join(candidate.fields)
+    instruction = rng.choice(wordings.get(f"{candidate.task} {fields}") or wordings[candidate.task])
+    instruction = instruction.format(**candidate.fields)
+    messages = [
+        {"role": "user", "content": f"{instruction}\n\n{candidate.passage}", "weight": None},
+        {"role": "assistant", "content": candidate.answer, "weight": None},
+    ]
+    made_by = f"synthesize/mine/{candidate.task}"
+    return {
+        "id": row_id(made_by, canonical([document["id"], messages])),
+        **{name: document.get(name) for name in COPIED},
+        "family": document.get("family") or document["id"],
+        "lang": language,
+        "messages": messages,
+        "parents": [document["id"]],
+        "made_with": [],
+        "made_by": made_by,
+        "synthesize.recipe": "mine",
+        "synthesize.task": candidate.task,
+        "synthesize.instruction": instruction,
+        "synthesize.input": candidate.passage,
+        "dropped": None,
+        "value": None,
+    }
+
+
+def _dropped(document: dict[str, Any], rule: str, value: object) -> dict[str, Any]:
+    empty = dict.fromkeys(EXTRA)
+    return {**empty, "id": document["id"], "source_id": document["source_id"], "dropped": rule, "value": str(value)}
+
+
+def _empty() -> pa.Table:
+    from datakit.schemas import table_from_rows
+
+    return table_from_rows([{"id": "", **dict.fromkeys(EXTRA)}], "example").slice(0, 0)

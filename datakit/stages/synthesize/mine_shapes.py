@@ -1,0 +1,318 @@
+"""Rules that look at a text's shape, in both languages: title, headings, steps, replies, figures, words that recur.
+
+What differs between Korean and English here is data: patterns for money, dates and measures, marks of a reply, endings
+of a question. A figure is asked for only as it stands in digits, since a rule can't be sure to find numbers in words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+
+from datakit.stages.synthesize.candidates import Candidate
+from datakit.stages.synthesize.korean import final_of, with_particle
+from datakit.stages.synthesize.mine_en import PRONOUNS
+from datakit.stages.synthesize.mine_ko import POINTING
+from datakit.stages.synthesize.passages import NUMBERED, TAG, UNFIT, Page, Unit, is_plain
+
+REPLY = {
+    "ko": re.compile(
+        r"^(?:\[[^\]]{0,12}(?:회신|답변|답글)\]|[└→▶]\s*(?:[가-힣 ]{0,12}(?:회신|답변|답글)\s*:?)?|(?:답변|회신|답|A)\s*[.:)]"
+        r"|[가-힣 ]{1,12}(?:답변|회신|답글)\s*:|[가-힣]{2,6} (?:답변|회신)드립니다\.)\s*"
+    ),
+    "en": re.compile(r"^(?:(?:[A-Z][\w' ]{0,20} )?(?:[Rr]eply|[Aa]nswer|[Rr]esponse)(?: (?:from [\w ]{2,20}|\d))?:|A[.:]|→)\s*"),
+}
+ASKED_MARK = re.compile(r"^(?:Q|문|질문|Question|문의)\s*[.:)]\s*")
+QUESTION_WORD = re.compile(r"왜|어떻게|무엇|뭐|뭘|언제|어디|얼마|누가|누구|어느|어떤|몇|정말|과연")
+ASKS = re.compile(r"(?:나|까|까요|나요|가요|는가|은가|인가)$")
+FIGURES = {
+    "ko": {
+        "금액": r"(?<![\d.,])\d[\d,]*(?:\.\d+)?\s?(?:[십백천만억조]\d*)*(?:\s?\d+[십백천만억])*\s?원(?![형본인리칙소고])",
+        "퍼센트 값": r"(?<![\d.,])\d+(?:\.\d+)?\s?(?:%|퍼센트)",
+        "날짜": r"(?:(?<!\d)\d{4}년\s)?(?<!\d)\d{1,2}월\s\d{1,2}일",
+        "길이": r"(?<![\d.,])\d[\d,]*(?:\.\d+)?\s?(?:킬로미터|센티미터|밀리미터|미터|km|cm|mm)(?![A-Za-z])",
+    },
+    "en": {
+        "sums of money": r"(?:[$£€]\s?\d[\d,]*(?:\.\d+)?(?: (?:million|billion))?|(?<![\d.,])\d[\d,]* (?:pounds|dollars|euros|won)\b)",
+        "percentages": r"(?<![\d.,])\d+(?:\.\d+)?(?:%| per ?cent\b)",
+        "lengths": r"(?<![\d.,])\d[\d,]*(?:\.\d+)?[ -]?(?:kilometres?|centimetres?|millimetres?|metres?|km|cm|mm|miles?|feet|inches)\b",
+        "times of day": r"(?<![\d:])\d{1,2}:\d{2}(?![\d:])(?: ?[ap]\.?m\b)?",
+    },
+}
+FIGURES_COMPILED = {lang: {name: re.compile(text) for name, text in kinds.items()} for lang, kinds in FIGURES.items()}
+PERSONAL = {"ko": re.compile(r"(?:니다|요|죠|음|함)\.$|저는|제가|나는|내가"), "en": re.compile(r"\b(?:I|[Mm]y|[Ww]e|[Oo]ur|[Yy]ou|[Yy]our)\b")}
+"""Somebody speaks: the first sentence is then a report or a plea, hardly ever a summary."""
+BOUND_BEFORE = re.compile(r"(?:more than|less than|fewer than|over|under|above|below|at least|at most|up to|nearly|almost|최소|최대|적어도|많아야|무려)\s*\S{0,2}$", re.IGNORECASE)
+BOUND_AFTER = re.compile(r"^\s?[가-힣%]{0,6}\s?(?:이상|이하|미만|초과|넘|못 미|가까|or more|or less|at most|at least)")
+"""A bound: with another number the sentence could be true as well (more than 300 is more than 200)."""
+NUMBER = re.compile(r"(?<![\w.,:/+-])(\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)(?![\d:/]|[.,-]\d|-)")
+"""A number that stands by itself: no part of a code, a date, a time or a phone number."""
+NO_CHANGE = re.compile(r"\s?(?:시|분|월|일|호|번|층|학년|am|pm|a\.m|p\.m|o'clock|January|February|March|April|May|June|July|August|September|October|November|December)")
+"""What follows a number that has a natural limit, so that a changed one could be absurd."""
+KOREAN_PARTICLES = ("에서", "으로", "은", "는", "이", "가", "을", "를", "의", "에", "로", "와", "과", "도")
+NEEDS_FINAL = {"은": True, "는": False, "이": True, "가": False, "을": True, "를": False, "과": True, "와": False}
+ENGLISH_WORD = re.compile(r"(?<![\w'’-])[a-z]{5,}(?![\w'’-])")
+STOPWORDS = frozenset(
+    "about above after again against along among another around because before being below between cannot could doing"
+    " during either every first found given goes going great having their theirs there therefore these thing things"
+    " those though through today under until using which while whose within without would years still since other"
+    " others often never nearly might quite rather really second should shall almost already although always where"
+    " whether three seven eight later little makes making means maybe place right small takes taken taking third"
+    " towards usually different several example instead itself".split()
+)
+IMPERATIVE_NO = re.compile(r"^(?:The|A|An|It|This|That|These|Those|He|She|They|We|I|You|There|In|On|At|Never|Some|Most|All)\b|^[A-Z][\w-]+:")
+STEP_KO = re.compile(r"(?:세요|십시오|시오|니다|한다|[가-힣]다|기|해요)\.?[\"'”’)]*$")
+
+
+def title_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
+    """A title for a text, where the title's words come from the text; a question where the title is one."""
+    if not page.title or not _usable_title(page.title, page.language):
+        return
+    passage, _ = page.lead(limit, _first_prose(page))
+    if len(passage) < (120 if page.language == "ko" else 250) or TAG.search(page.title):
+        return
+    if _is_question(page.title, page.language):
+        if _shared(page.title, passage, page.language) >= 1:
+            yield Candidate("question", passage, page.title, {})
+    elif _shared(page.title, passage, page.language) >= 2:
+        yield Candidate("title", passage, page.title, {})
+
+
+def heading_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
+    """A heading for a section."""
+    for place, unit in enumerate(page.units[:-1]):
+        heading = clean_heading(unit.text)
+        if unit.kind != "heading" or not _usable_title(heading, page.language) or len(heading) < 4:
+            continue
+        if not unit.level and (re.search(r"[:：,]|\s{2,}|\t", heading) or page.units[place + 1].block == unit.block):
+            continue
+        passage, whole = page.lead(limit, place + 1)
+        long_enough = len(passage) >= (90 if page.language == "ko" else 180)
+        if whole and long_enough and _shared(heading, passage, page.language) >= 1:
+            yield Candidate("heading", passage, heading, {})
+
+
+def summary_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
+    """The sentence that says what a text is about: its first, where it repeats the title's words and much follows."""
+    first = _first_prose(page)
+    if not page.title or _is_question(page.title, page.language) or first >= len(page.units) or first > 0:
+        return
+    sentences = page.units[first].sentences
+    passage, _ = page.lead(limit, first)
+    low, shared = (25, 0.34) if page.language == "ko" else (50, 0.34)
+    if sentences and PERSONAL[page.language].search(sentences[0]):
+        return
+    if not sentences or not is_plain(sentences[0], page.language) or len(sentences[0]) < low or sentences[0].endswith("?"):
+        return
+    words = _content_words(page.title, page.language)
+    overlap = _shared(page.title, sentences[0], page.language) / max(1, len(words))
+    if overlap >= shared and len(passage) > 3 * len(sentences[0]):
+        yield Candidate("summary", passage, sentences[0], {})
+
+
+def order_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
+    """Numbered steps, shuffled, to be put in order."""
+    for heading, steps in _step_lists(page):
+        shuffled = list(steps)
+        rng.shuffle(shuffled)
+        answer = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
+        listed = "\n".join(f"- {step}" for step in shuffled)
+        if shuffled != steps and len(listed) <= limit and not TAG.search(listed) and not re.search(r"https?://", listed):
+            about = clean_heading(heading)
+            about = about if len(about) > 4 or not page.title else f"{page.title}: {about}"
+            yield Candidate("order", listed, answer, {"about": about})
+
+
+def answer_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
+    """A customer's or reader's question, and the first reply to it, where the text marks the reply as one."""
+    mark = REPLY[page.language]
+    for place, unit in enumerate(page.units):
+        found = mark.match(unit.text)
+        if not found or place == 0 and not page.title:
+            continue
+        asked = "\n\n".join([page.title] * bool(page.title) + [page.joined(0, place)] * bool(place))
+        asked = ASKED_MARK.sub("", asked).strip()
+        reply = _block_after(page, place, found.end())
+        low = 60 if page.language == "ko" else 120
+        if 30 <= len(asked) <= limit and low <= len(reply) <= limit * 1.5 and not TAG.search(reply):
+            yield Candidate("answer", asked, reply, {})
+        return
+
+
+def extract_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
+    """All sums, percentages, dates or lengths of a passage, in order."""
+    passage, _ = page.lead(limit, _first_prose(page))
+    for name, pattern in FIGURES_COMPILED[page.language].items():
+        found = list(pattern.finditer(passage))
+        # `75~80%`: one figure of a range alone would be wrong, and the two have no one spelling.
+        if any(passage[: one.start()].rstrip().endswith(("~", "∼", "–", "-")) for one in found):
+            continue
+        values = list(dict.fromkeys(one.group().strip() for one in found))
+        if 2 <= len(values) <= 8 and not TAG.search(" ".join(values)):
+            what = with_particle(name, "을/를") if page.language == "ko" else name
+            yield Candidate("extract", passage, "\n".join(f"- {value}" for value in values), {"what": what})
+
+
+def check_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
+    """Is it so? A sentence of the passage, as it stands or with one number changed."""
+    for place, inner, sentence in page.sentences():
+        numbers = [found for found in NUMBER.finditer(sentence) if not NO_CHANGE.match(sentence, found.end())]
+        if len(numbers) != 1 or not is_plain(sentence, page.language) or sentence.endswith("?"):
+            continue
+        if _points_back(sentence, page.language):
+            continue
+        passage = page.around(place, inner, limit)
+        told = numbers[0].group()
+        bound = BOUND_BEFORE.search(sentence[: numbers[0].start()]) or BOUND_AFTER.match(sentence[numbers[0].end() :])
+        if bound or rng.random() < 0.5:
+            right = "맞습니다. 글에 그렇게 나와 있습니다." if page.language == "ko" else "True. The text says so."
+            yield Candidate("check", passage, right, {"sentence": sentence})
+        elif (changed := _other_number(told, sentence[numbers[0].end() :], rng)) and changed not in passage:
+            wrong = sentence[: numbers[0].start()] + changed + sentence[numbers[0].end() :]
+            said = f"틀립니다. 글에 나온 수는 {with_particle(changed, '이/가')} 아니라 {told}입니다."
+            said = said if page.language == "ko" else f"False. The number in the text is {told}, not {changed}."
+            yield Candidate("check", passage, said, {"sentence": wrong})
+
+
+def cloze_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
+    """A word that the passage uses three times or more, blanked once; four to choose from."""
+    words = _korean_nouns if page.language == "ko" else _english_words
+    for place, inner, sentence in page.sentences():
+        if not inner or not is_plain(sentence, page.language):
+            continue
+        passage = page.around(place, inner, limit)
+        counted = words(passage)
+        fit = sorted(word for word, count in counted.items() if count >= 3 and sentence.count(word) == 1)
+        if not fit:
+            continue
+        word = rng.choice(fit)
+        others = sorted(w for w in counted if _alike(w, word, page.language) and w not in sentence)
+        here = re.search(rf"(?<![가-힣A-Za-z]){word}", sentence)
+        if len(others) < 3 or not here or sentence not in passage:
+            continue
+        choices = [word, *rng.sample(others, 3)]
+        rng.shuffle(choices)
+        gapped = passage.replace(sentence, sentence[: here.start()] + "____" + sentence[here.end() :], 1)
+        answer = f"빈칸에 들어갈 말은 ‘{word}’입니다." if page.language == "ko" else f"The missing word is “{word}”."
+        yield Candidate("cloze", gapped, answer, {"choices": ", ".join(choices)})
+
+
+def clean_heading(text: str) -> str:
+    """A heading without its number: `4. Building the heap`, `5단계: 되살려 보기`."""
+    return re.sub(r"^(?:\d+[.)]\s+|(?:제?\d+(?:단계|장|절)|Step \d+)[:.]?\s+)", "", text).strip()
+
+
+def _first_prose(page: Page) -> int:
+    return next((place for place, unit in enumerate(page.units) if unit.kind == "prose"), 0)
+
+
+def _points_back(sentence: str, language: str) -> bool:
+    """Too short to say something by itself, or begins with a word for something else."""
+    first = re.split(r"[\s,']", sentence, maxsplit=1)[0]
+    if language == "ko":
+        return len(sentence) < 22 or first in POINTING
+    return len(sentence) < 45 or first.lower() in PRONOUNS
+
+
+def _usable_title(title: str, language: str) -> bool:
+    words = title.split()
+    low = 2 if language == "en" else 1
+    return low <= len(words) <= 14 and not UNFIT.search(title) and not re.search(r"\d{4}[-./]\d|[:：]$|^\[|^\(", title)
+
+
+def _is_question(title: str, language: str) -> bool:
+    if language == "en":
+        return title.endswith("?")
+    asks = bool(ASKS.search(title.rstrip("?")))
+    return asks and (title.endswith("?") or bool(QUESTION_WORD.search(title)))
+
+
+def _content_words(text: str, language: str) -> set[str]:
+    """Words that carry meaning, cut to their beginnings so that Korean particles and English endings don't matter."""
+    if language == "ko":
+        return {word[:2] for word in re.findall(r"[가-힣]{2,}|[A-Za-z0-9]{2,}", text)}
+    return {word[:5] for word in re.findall(r"[a-z0-9]{4,}", text.lower()) if word not in STOPWORDS}
+
+
+def _shared(title: str, text: str, language: str) -> int:
+    lowered = text.lower()
+    return sum(word.lower() in lowered for word in _content_words(title, language))
+
+
+def _step_lists(page: Page) -> Iterator[tuple[str, list[str]]]:
+    heading, steps = page.title, []
+    for unit in [*page.units, Unit("other", "", -1)]:
+        item = NUMBERED.match(unit.text) if unit.kind == "list" else None
+        if item and int(item[1]) == len(steps) + 1:
+            steps.append(item[2].replace("**", "").replace("*", ""))
+            continue
+        if 3 <= len(steps) <= 8 and heading and _are_steps(steps, page.language):
+            yield heading, steps
+        steps = [item[2]] if item and int(item[1]) == 1 else []
+        heading = unit.text if unit.kind == "heading" else heading
+
+
+def _are_steps(steps: list[str], language: str) -> bool:
+    if any(not 6 <= len(step) <= 220 for step in steps):
+        return False
+    if language == "ko":
+        return all(STEP_KO.search(step) for step in steps)
+    return all(step[0].isupper() for step in steps) and sum(bool(IMPERATIVE_NO.match(step)) for step in steps) == 0
+
+
+def _block_after(page: Page, place: int, cut: int) -> str:
+    """The text of a reply: what follows the mark in its block, or the next block if the mark stands alone."""
+    block = page.units[place].block
+    rest = page.units[place].text[cut:].strip()
+    if not rest and place + 1 < len(page.units):
+        block = page.units[place + 1].block
+    following = [unit for unit in page.units[place + 1 :] if unit.block == block]
+    parts = [rest] * bool(rest) + [unit.text for unit in following if unit.kind in ("prose", "list")]
+    return "\n".join(parts)
+
+
+def _other_number(told: str, after: str, rng: Random) -> str | None:
+    """Another number in the same spelling: a year some years off, others a third to twice as large, never equal."""
+    value = float(told.replace(",", ""))
+    percent = bool(re.match(r"\s?(?:%|퍼센트|per ?cent)", after))
+    if value < 2 or percent and value >= 100:
+        return None
+    if re.fullmatch(r"1[0-9]\d\d|20\d\d", told):
+        return str(int(told) - rng.randint(3, 40))
+    if "." in told:
+        return f"{value + rng.randint(1, 3):.{len(told.split('.')[1])}f}"
+    factor = rng.choice((0.5, 0.7, 1.5, 2.0)) if not (percent and value > 45) else 0.5
+    changed = max(2, round(value * factor))
+    changed = changed + 1 if changed == value else changed
+    return f"{changed:,}" if "," in told else str(changed)
+
+
+def _korean_nouns(passage: str) -> Counter[str]:
+    """Stems that stand before at least two different particles, which verbs don't, with how often they stand so."""
+    stems: dict[str, Counter[str]] = {}
+    for word in re.findall(r"(?<![가-힣A-Za-z0-9])[가-힣]{3,9}(?![가-힣])", passage):
+        particle = next((p for p in KOREAN_PARTICLES if word.endswith(p)), None)
+        stem = word.removesuffix(particle) if particle else ""
+        if len(stem) >= 2 and particle and NEEDS_FINAL.get(particle, bool(final_of(stem))) == bool(final_of(stem)):
+            stems.setdefault(stem, Counter())[particle] += 1
+    return Counter({stem: sum(counts.values()) for stem, counts in stems.items() if len(counts) >= 2})
+
+
+def _english_words(passage: str) -> Counter[str]:
+    return Counter(word for word in ENGLISH_WORD.findall(passage) if word not in STOPWORDS and not word.endswith("ly"))
+
+
+def _alike(word: str, other: str, language: str) -> bool:
+    """Whether a choice can't be ruled out by its form alone."""
+    if word == other or word in other or other in word:
+        return False
+    if language == "ko":
+        return bool(final_of(word)) == bool(final_of(other))
+    return word[-1:] == other[-1:] or (word.endswith("s") == other.endswith("s") and word[-2:] not in ("ed", "ng"))
+
+
+RULES = (
+    title_task, heading_task, summary_task, order_task, answer_task, extract_task, check_task, cloze_task,
+)  # fmt: skip

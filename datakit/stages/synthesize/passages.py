@@ -1,0 +1,221 @@
+"""A document as a reader sees it: title, headings, paragraphs, lists, sentences; and passages cut to a length.
+
+Works on plain text and on Markdown, with or without blank lines between paragraphs, wrapped lines or not. Everything is
+found in one pass over the lines; nothing is looked up, so Korean and English take the same path, apart from what
+ends a sentence (a full stop in both) and what counts as long (a Hangul syllable says about as much as two letters).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+UnitKind = Literal["title", "heading", "prose", "list", "other"]
+
+HANGUL = re.compile(r"[가-힣]")
+LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
+TAG = re.compile(r"\[[A-Z가-힣][A-Z가-힣_]{1,15}(?:[ _]?\d+)?\]|<[A-Z_]{3,}\d*>|\*{3,}")
+"""A stand-in for personal data: it may be read, never asked for."""
+UNFIT = re.compile(r"https?://|www\.|[|`<>{}=\\]|\*\*|\ufffd|[#@]\w")
+"""Marks that a sentence was no plain sentence."""
+QUOTES = re.compile("[\"'“”‘’「」『』«»]")
+LIST_ITEM = re.compile(r"^\s*(?:[-*•+·]|\(?\d{1,2}[.)]|[①-⑳])\s+\S")
+NUMBERED = re.compile(r"^\s*\(?(\d{1,2})[.)]\s+(.+)$")
+HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$")
+FENCE = re.compile(r"^\s*(?:```|~~~)")
+TITLE_MARK = re.compile(r"^(?:제목|Subject|Title)\s*:\s*", re.IGNORECASE)
+ENDED = re.compile(r"[.!?…。:;,][\"'”’)\]」』]*$")
+FULL_STOP = re.compile(r"(?<=[.!?…。])[\"'”’)\]」』]*\s+")
+SENTENCE_END = re.compile(r"[.!?][\"'”’)」』]*$")
+ABBREVIATED = re.compile(
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|e\.g|i\.e|cf|approx|No|Nos|Fig|Vol|a\.m|p\.m|Inc|Ltd|Co)"
+    r"|\b[A-Z]|^\(?\d{1,2}|(?:^|\s)[가나다라마바사아자차카타파하Q])\.$"
+)
+"""A full stop after one of these ends no sentence: Mr., e.g., an initial, a list number, `가.`"""
+
+
+@dataclass(slots=True)
+class Unit:
+    """A line of a document, or a few that were wrapped: what it is, its text, the blank-line block it stands in."""
+
+    kind: UnitKind
+    text: str
+    block: int
+    level: int = 0
+    _sentences: list[str] | None = None
+
+    @property
+    def sentences(self) -> list[str]:
+        """The sentences of a prose unit, white space trimmed; split once."""
+        if self._sentences is None:
+            self._sentences = split_sentences(self.text) if self.kind == "prose" else []
+        return self._sentences
+
+
+@dataclass(slots=True)
+class Page:
+    """A document: its title ("" if it shows none) and its units in order, without the title."""
+
+    title: str
+    language: str
+    units: list[Unit] = field(default_factory=list)
+
+    def sentences(self) -> list[tuple[int, int, str]]:
+        """Every sentence of prose with the places of its unit and of itself."""
+        return [
+            (place, inner, text)
+            for place, unit in enumerate(self.units)
+            if unit.kind == "prose"
+            for inner, text in enumerate(unit.sentences)
+        ]
+
+    def around(self, place: int, inner: int, limit: int) -> str:
+        """A passage of at most `limit` characters that holds a sentence and what is near it in its section."""
+        unit = self.units[place]
+        if len(unit.text) > limit:
+            return _near(unit.sentences, inner, limit)
+        first = last = place
+        length, grown = len(unit.text), True
+        while grown:
+            grown = False
+            for step, edge in ((1, last + 1), (-1, first - 1)):
+                if not 0 <= edge < len(self.units) or self.units[edge].kind not in ("prose", "list"):
+                    continue
+                if length + 2 + len(self.units[edge].text) > limit:
+                    continue
+                length += 2 + len(self.units[edge].text)
+                first, last = (first, edge) if step > 0 else (edge, last)
+                grown = True
+        return self.joined(first, last + 1)
+
+    def lead(self, limit: int, start: int = 0) -> tuple[str, bool]:
+        """The text from unit `start` to the next heading, at most `limit` characters, and whether that is all of it."""
+        end = start
+        while end < len(self.units) and self.units[end].kind in ("prose", "list"):
+            end += 1
+        taken, length = start, 0
+        while taken < end and length + len(self.units[taken].text) <= limit:
+            length += len(self.units[taken].text) + 2
+            taken += 1
+        if taken > start:
+            return self.joined(start, taken), taken == end
+        return (_near(self.units[start].sentences, 0, limit), False) if start < end else ("", False)
+
+    def joined(self, first: int, last: int) -> str:
+        """Units as text: a blank line where the document had one."""
+        text, block = "", -1
+        for unit in self.units[first:last]:
+            text += ("" if not text else "\n" if unit.block == block else "\n\n") + unit.text
+            block = unit.block
+        return text
+
+
+def read_page(text: str, language: str) -> Page:
+    """The page of a text in `language` (ko or en)."""
+    units = _units(text, 60 if language == "ko" else 90)
+    page = Page("", language, units)
+    if len(units) > 1 and units[0].kind == "heading" and any(unit.kind == "prose" for unit in units[1:]):
+        page.title = units[0].text
+        page.units = units[1:]
+    return page
+
+
+def language_of(text: str, lang: str | None) -> str:
+    """`ko`, `en`, or what the document's own `lang` says; without one, by the share of Hangul."""
+    if lang:
+        return lang
+    hangul, latin = len(HANGUL.findall(text)), len(LATIN.findall(text))
+    if hangul + latin < 0.4 * len(text.split()):
+        return "other"
+    return "ko" if hangul * 2 >= latin else "en"
+
+
+def split_sentences(text: str) -> list[str]:
+    """Sentences of one paragraph, closing quotes with the sentence they close."""
+    found, start = [], 0
+    for mark in FULL_STOP.finditer(text):
+        piece = text[start : mark.end()].strip()
+        following = text[mark.end() : mark.end() + 1]
+        if ABBREVIATED.search(piece) or following.islower():
+            continue
+        found.append(piece)
+        start = mark.end()
+    if rest := text[start:].strip():
+        found.append(rest)
+    return found
+
+
+def is_plain(sentence: str, language: str) -> bool:
+    """Whether a sentence can be quoted and asked about: whole, of middle length, no tag, no mark-up, no loose bracket."""
+    low, high = (12, 170) if language == "ko" else (30, 280)
+    if not low <= len(sentence) <= high or not SENTENCE_END.search(sentence):
+        return False
+    if language == "en" and not (sentence[0].isupper() or sentence[0].isdigit()):
+        return False
+    if language == "ko" and 2 * len(HANGUL.findall(sentence)) < len(sentence.replace(" ", "")):
+        return False
+    if TAG.search(sentence) or UNFIT.search(sentence) or SPEAKER.match(sentence):
+        return False
+    return sentence.count("(") == sentence.count(")")
+
+
+SPEAKER = re.compile(r"^(?:[^\s:]{1,20} ?){1,3}: |^[QA][.:] |^\[|^\([^)]{1,6}\) |^[①-⑳→└▶■※]")
+"""A speaker's name, a question mark of a form or a bullet before the sentence: what follows is not alone."""
+
+
+def unquoted(sentence: str) -> bool:
+    """Whether a sentence holds no quotation mark, so that it can stand between two. An apostrophe is none."""
+    return not QUOTES.search(re.sub(r"(?<=\w)['’](?=\w)|(?<=s)['’](?= )", "", sentence))
+
+
+def _units(text: str, longest_heading: int) -> list[Unit]:
+    units: list[Unit] = []
+    block, fenced, wrapped = 0, False, False
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        bare = line.strip()
+        if FENCE.match(line):
+            fenced, wrapped = not fenced, False
+            units.append(Unit("other", bare, block))
+        elif fenced:
+            units.append(Unit("other", line, block))
+        elif not bare:
+            block, wrapped = block + 1, False
+        elif wrapped and not LIST_ITEM.match(line) and not HEADING.match(line):
+            units[-1].text += " " + bare
+            wrapped = not ENDED.search(bare)
+        else:
+            unit = _unit(bare, line, block, longest_heading)
+            units.append(unit)
+            wrapped = unit.kind in ("prose", "list") and len(bare) >= 40 and not ENDED.search(bare)
+    return units
+
+
+def _unit(bare: str, line: str, block: int, longest_heading: int) -> Unit:
+    if found := HEADING.match(bare):
+        return Unit("heading", found[1].replace("**", "").replace("`", ""), block, level=1)
+    if LIST_ITEM.match(line):
+        return Unit("list", bare, block)
+    if not any(character.isalnum() for character in bare):
+        return Unit("other", bare, block)
+    plain = TITLE_MARK.sub("", bare)
+    if len(plain) <= longest_heading and (not ENDED.search(plain) or (block == 0 and plain.endswith("?"))):
+        return Unit("heading", plain.strip("*_ "), block)
+    return Unit("prose", bare, block)
+
+
+def _near(sentences: list[str], inner: int, limit: int) -> str:
+    """As many sentences around one as fit, the following ones first."""
+    if not sentences or len(sentences[inner]) > limit:
+        return ""
+    first = last = inner
+    length = len(sentences[inner])
+    while True:
+        if last + 1 < len(sentences) and length + 1 + len(sentences[last + 1]) <= limit:
+            last += 1
+            length += 1 + len(sentences[last])
+        elif first > 0 and length + 1 + len(sentences[first - 1]) <= limit:
+            first -= 1
+            length += 1 + len(sentences[first])
+        else:
+            return " ".join(sentences[first : last + 1])

@@ -1,0 +1,132 @@
+"""The formats with a text of their own: Alpaca as it was published, the same in Korean, and ChatML.
+
+    alpaca      the two prompts of Stanford Alpaca (tatsu-lab/stanford_alpaca, train.py): the answer follows
+                `### Response:` at once, and the end token, which `tokenize` adds, follows the answer
+    alpaca-ko   the same shape in Korean, worded for this project
+    chatml      <|im_start|>role\\n ... <|im_end|>\\n for every message
+
+Each function renders one row and says which characters every message's content and every answer took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from datakit.schemas import Message
+
+Span = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Rendered:
+    """A row as text. `answers`: number of an assistant's message -> the characters it is trained on, with the stop."""
+
+    text: str
+    answers: dict[int, Span] = field(default_factory=dict)
+    contents: list[Span] = field(default_factory=list)
+    """Characters that a person or a model wrote, in order: a special token's name in there is plain text."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlpacaTexts:
+    """The words of an Alpaca-like prompt."""
+
+    with_input: str
+    without_input: str
+    instruction: str
+    input: str
+    response: str
+
+
+ALPACA = AlpacaTexts(
+    with_input=(
+        "Below is an instruction that describes a task, paired with an input that provides further context. "
+        "Write a response that appropriately completes the request."
+    ),
+    without_input=(
+        "Below is an instruction that describes a task. Write a response that appropriately completes the request."
+    ),
+    instruction="### Instruction:\n",
+    input="### Input:\n",
+    response="### Response:",
+)
+ALPACA_KO = AlpacaTexts(
+    with_input="다음은 할 일을 알려 주는 지시와, 그 일에 필요한 입력입니다. 지시에 알맞은 답을 쓰세요.",
+    without_input="다음은 할 일을 알려 주는 지시입니다. 지시에 알맞은 답을 쓰세요.",
+    instruction="### 지시:\n",
+    input="### 입력:\n",
+    response="### 답:\n",
+)
+
+
+class _Writer:
+    """Joins pieces and remembers where contents came to stand."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._at = 0
+        self.contents: list[Span] = []
+
+    def fixed(self, text: str) -> None:
+        self._pieces.append(text)
+        self._at += len(text)
+
+    def content(self, text: str) -> Span:
+        span = (self._at, self._at + len(text))
+        self.fixed(text)
+        self.contents.append(span)
+        return span
+
+    def rendered(self, answers: dict[int, Span]) -> Rendered:
+        return Rendered("".join(self._pieces), answers, self.contents)
+
+
+def alpaca(turns: Sequence[Message], texts: AlpacaTexts, named: tuple[str, str] | None = None) -> Rendered | None:
+    """One question and its answer in Alpaca's form; None for any other conversation.
+
+    `named`: what the row's source called instruction and input. They only say where the user's message is to be cut: the
+    text always comes from the message, which later stages may have rewritten. A system message stands for the preamble.
+    """
+    roles = [turn.role for turn in turns]
+    if roles not in (["user", "assistant"], ["system", "user", "assistant"]):
+        return None
+    instruction, extra = cut(turns[-2].content, named)
+    out = _Writer()
+    if roles[0] == "system":
+        out.content(turns[0].content)
+    else:
+        out.fixed(texts.with_input if extra else texts.without_input)
+    out.fixed(f"\n\n{texts.instruction}")
+    out.content(instruction)
+    if extra:
+        out.fixed(f"\n\n{texts.input}")
+        out.content(extra)
+    out.fixed(f"\n\n{texts.response}")
+    answer = out.content(turns[-1].content)
+    return out.rendered({len(turns) - 1: answer})
+
+
+def cut(message: str, named: tuple[str, str] | None) -> tuple[str, str]:
+    """A user's message as (instruction, input): cut where its source's instruction ends or its input begins."""
+    if named is None:
+        return message, ""
+    instruction, extra = named
+    if instruction and message.startswith(instruction) and message[len(instruction) :][:1].isspace():
+        return instruction, message[len(instruction) :].strip()
+    if extra and message.endswith(extra) and message[: -len(extra)][-1:].isspace():
+        return message[: -len(extra)].strip(), extra
+    return message, ""
+
+
+def chatml(turns: Sequence[Message]) -> Rendered:
+    """Every message between <|im_start|>role and <|im_end|>; an answer is trained with its <|im_end|>."""
+    out, answers = _Writer(), {}
+    for number, turn in enumerate(turns):
+        out.fixed(f"<|im_start|>{turn.role}\n")
+        start, end = out.content(turn.content)
+        out.fixed("<|im_end|>")
+        if turn.role == "assistant":
+            answers[number] = (start, end + len("<|im_end|>"))
+        out.fixed("\n")
+    return out.rendered(answers)

@@ -1,0 +1,331 @@
+"""Content-addressed shards, records and names, on any fsspec filesystem.
+
+    <root>/format.json                       the layout's version
+    <root>/objects/3f/3f9a….parquet          the rows of a shard
+                      3f9a….drops.parquet    what was dropped while it was made, and why (never the text)
+                      3f9a….signals.parquet  measured values of all rows, dropped ones too
+                      3f9a….json             the ShardRecord, written last: its existence means "done"
+    <root>/steps/…                           the same for stages that see the whole corpus
+    <root>/parts/3f/3f9a….parquet            per-shard work that a corpus stage keeps (signatures, tokens, replies)
+    <root>/names/<dataset>@<version>.json    a DatasetManifest
+    <root>/adapters/<key>.json               an AdapterArtifact: which adapter was trained on which dataset
+    <root>/runs/<stamp>.json                 what ran when, how long: the only dated files
+
+Every file appears whole or not at all: on a local disk it is written beside its place and renamed, on object stores a
+put is atomic. Killing a process at any moment leaves at most a stray `.tmp-…` file, which nothing reads.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from datakit.canon import canonical, digest_bytes
+from datakit.errors import StoreError
+from datakit.manifests import (
+    STORE_FORMAT,
+    AdapterArtifact,
+    DatasetManifest,
+    Record,
+    ShardRecord,
+    StageReport,
+    StepRecord,
+)
+from datakit.schemas import Kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+R = TypeVar("R", bound=Record)
+VERSION = re.compile(r"^(?P<day>\d{4}\.\d{2}\.\d{2})\.(?P<count>\d+)$")
+
+
+class Store:
+    """A store at a folder or fsspec URL. Making the object touches nothing; `prepare` creates and checks it."""
+
+    def __init__(self, root: str | Path) -> None:
+        import fsspec
+        from fsspec.implementations.local import LocalFileSystem
+
+        self.url = str(root)
+        self.fs, self.root = fsspec.core.url_to_fs(self.url)
+        self.local = isinstance(self.fs, LocalFileSystem)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Store, (self.url,)
+
+    def prepare(self) -> Store:
+        """Create the store if it is not there; refuse one of another format."""
+        path = f"{self.root}/format.json"
+        with self._explained(path):
+            if not self.fs.exists(path):
+                self._put(path, canonical({"format": STORE_FORMAT}))
+                return self
+            found = json.loads(self.fs.cat_file(path)).get("format")
+        if found != STORE_FORMAT:
+            raise StoreError(
+                f"the store has format {found}, this datakit reads format {STORE_FORMAT}",
+                where=self.url,
+                fix="use the datakit version that wrote it, or a new folder with --store",
+            )
+        return self
+
+    # Shards
+
+    def record(self, key: str) -> ShardRecord | None:
+        """The record of a shard, None if it isn't done."""
+        return self._read_record(self._at("objects", key, ".json"), ShardRecord)
+
+    def put_shard(
+        self,
+        rows: pa.Table,
+        kind: Kind,
+        *,
+        key: str | None = None,
+        drops: pa.Table | None = None,
+        signals: pa.Table | None = None,
+        **fields: Any,
+    ) -> ShardRecord:
+        """Write a shard and then its record; without `key` the shard is keyed by its content."""
+        data = parquet_bytes(rows)
+        digest = digest_bytes(data)
+        key = key or digest
+        self._put(self._at("objects", key, ".parquet"), data)
+        if drops is not None and drops.num_rows:
+            self._put(self._at("objects", key, ".drops.parquet"), parquet_bytes(drops))
+        if signals is not None:
+            self._put(self._at("objects", key, ".signals.parquet"), parquet_bytes(signals))
+        record = ShardRecord(
+            key=key,
+            kind=kind,
+            rows=rows.num_rows,
+            digest=digest,
+            bytes=len(data),
+            drops=0 if drops is None else drops.num_rows,
+            signals=signals is not None,
+            **fields,
+        )
+        self._put(self._at("objects", key, ".json"), canonical(record.model_dump(mode="json")))
+        return record
+
+    def read(self, key: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of a shard."""
+        return self._read_parquet(self._at("objects", key, ".parquet"), columns)
+
+    def read_drops(self, key: str) -> pa.Table | None:
+        """The drop sidecar of a shard or of a step, None if nothing was dropped."""
+        for room in ("objects", "steps"):
+            path = self._at(room, key, ".drops.parquet")
+            if self.fs.exists(path):
+                return self._read_parquet(path)
+        return None
+
+    def read_signals(self, key: str) -> pa.Table | None:
+        """The signals sidecar of a shard, None if there is none."""
+        path = self._at("objects", key, ".signals.parquet")
+        return self._read_parquet(path) if self.fs.exists(path) else None
+
+    def read_split(self, shards: Sequence[ShardRecord], split: str) -> pa.Table:
+        """The rows of one split over some shards, in order; a null split counts as `train`."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        tables = []
+        for shard in shards:
+            table = self.read(shard.key)
+            named = pc.fill_null(table.column("split"), "train") if "split" in table.schema.names else None
+            if named is not None:
+                table = table.filter(pc.equal(named, split))
+            elif split != "train":
+                table = table.slice(0, 0)
+            tables.append(table)
+        return pa.concat_tables(tables, promote_options="default")
+
+    # Steps and parts
+
+    def step(self, key: str) -> StepRecord | None:
+        """The record of a step, None if it isn't done or one of its shards is gone."""
+        step = self._read_record(self._at("steps", key, ".json"), StepRecord)
+        return step if step and all(self.record(shard) for shard in step.shards) else None
+
+    def put_step(self, step: StepRecord, drops: pa.Table | None = None) -> StepRecord:
+        """Write a step's drops and then its record."""
+        if drops is not None and drops.num_rows:
+            self._put(self._at("steps", step.key, ".drops.parquet"), parquet_bytes(drops))
+            step = step.model_copy(update={"drops": drops.num_rows})
+        self._put(self._at("steps", step.key, ".json"), canonical(step.model_dump(mode="json")))
+        return step
+
+    def shards_of(self, report: StageReport) -> list[ShardRecord]:
+        """The shards that came out of a stage (out of the last of its fused neighbours, for a row stage)."""
+        found: list[ShardRecord] = []
+        for key in report.steps:
+            step = self._read_record(self._at("steps", key, ".json"), StepRecord)
+            keys = step.shards if step else (key,)
+            found += [record for shard in keys if (record := self.record(shard))]
+        return found
+
+    def part(self, key: str) -> pa.Table | None:
+        """A kept part of a corpus stage's work, None if it isn't done."""
+        path = self._at("parts", key, ".parquet")
+        return self._read_parquet(path) if self.fs.exists(path) else None
+
+    def put_part(self, key: str, table: pa.Table) -> None:
+        """Keep a part of a corpus stage's work."""
+        self._put(self._at("parts", key, ".parquet"), parquet_bytes(table))
+
+    # Names
+
+    def datasets(self) -> list[str]:
+        """All published versions as name@version, oldest first within a name."""
+        folder = f"{self.root}/names"
+        if not self.fs.exists(folder):
+            return []
+        found = [Path(path).name[: -len(".json")] for path in self.fs.ls(folder, detail=False)]
+        return sorted((ref for ref in found if "@" in ref and not ref.startswith(".")), key=_version_order)
+
+    def latest(self, name: str) -> DatasetManifest | None:
+        """The newest version of a dataset, None if it was never published."""
+        versions = [ref for ref in self.datasets() if ref.rpartition("@")[0] == name]
+        return self.manifest(versions[-1]) if versions else None
+
+    def manifest(self, ref: str) -> DatasetManifest:
+        """The manifest of `name@version`, or of the newest version of `name`."""
+        if "@" not in ref:
+            if found := self.latest(ref):
+                return found
+        elif found := self._read_record(f"{self.root}/names/{ref}.json", DatasetManifest):
+            return found
+        known = ", ".join(self.datasets()[-5:]) or "none yet"
+        raise StoreError(f"no dataset {ref!r}", where=self.url, fix=f"published here: {known}")
+
+    def publish(self, manifest: DatasetManifest) -> None:
+        """Write a manifest under its name; a version is never overwritten."""
+        path = f"{self.root}/names/{manifest.ref}.json"
+        if self.fs.exists(path):
+            raise StoreError(f"{manifest.ref} is published already", where=self.url, fix="publish a new version")
+        self._put(path, canonical(manifest.model_dump(mode="json")))
+
+    def unpublish(self, ref: str) -> None:
+        """Remove a version's name; its shards stay."""
+        self.fs.rm_file(f"{self.root}/names/{ref}.json")
+
+    def put_adapter(self, key: str, artifact: AdapterArtifact) -> None:
+        """Remember an adapter that was trained on a dataset of this store."""
+        self._put(f"{self.root}/adapters/{key}.json", canonical(artifact.model_dump(mode="json")))
+
+    def adapters(self) -> list[AdapterArtifact]:
+        """All adapters trained on datasets of this store, by name."""
+        folder = f"{self.root}/adapters"
+        paths = sorted(self.fs.ls(folder, detail=False)) if self.fs.exists(folder) else []
+        found = [self._read_record(path, AdapterArtifact) for path in paths if path.endswith(".json")]
+        return [artifact for artifact in found if artifact]
+
+    def put_run(self, stamp: str, run: dict[str, Any]) -> None:
+        """Write what a run did: seconds, versions, arguments."""
+        self._put(f"{self.root}/runs/{stamp}.json", json.dumps(run, ensure_ascii=False, indent=1).encode())
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All run records, oldest first."""
+        folder = f"{self.root}/runs"
+        paths = sorted(self.fs.ls(folder, detail=False)) if self.fs.exists(folder) else []
+        return [json.loads(self.fs.cat_file(path)) for path in paths if path.endswith(".json")]
+
+    # Files
+
+    def _at(self, room: str, key: str, ending: str) -> str:
+        return f"{self.root}/{room}/{key[:2]}/{key}{ending}"
+
+    def _put(self, path: str, data: bytes) -> None:
+        with self._explained(path):
+            if not self.local:
+                self.fs.pipe_file(path, data)
+                return
+            place = Path(path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            draft = place.with_name(f".tmp-{os.getpid()}-{place.name}")
+            try:
+                draft.write_bytes(data)
+                os.replace(draft, place)
+            except BaseException:
+                with suppress(FileNotFoundError):
+                    draft.unlink()
+                raise
+
+    def _read_record(self, path: str, record: type[R]) -> R | None:
+        with self._explained(path):
+            try:
+                data = self.fs.cat_file(path)
+            except FileNotFoundError:
+                return None
+        try:
+            return record.model_validate_json(data)
+        except ValidationError as error:
+            raise StoreError(
+                "a record in the store is damaged", where=path, fix="delete this file and run again"
+            ) from error
+
+    def _read_parquet(self, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with self._explained(path):
+            try:
+                if self.local:
+                    return pq.read_table(path, columns=columns, partitioning=None, memory_map=False)
+                return pq.read_table(pa.BufferReader(self.fs.cat_file(path)), columns=columns)
+            except FileNotFoundError as error:
+                raise StoreError(
+                    "a file of the store is missing",
+                    where=path,
+                    fix=f"delete the record {Path(path).name.split('.')[0]}.json beside it and run again",
+                ) from error
+            except pa.ArrowInvalid as error:
+                raise StoreError(
+                    "a file of the store is damaged",
+                    where=path,
+                    fix=f"delete the files {Path(path).name.split('.')[0]}.* beside it and run again",
+                ) from error
+
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        """Turn an OSError about the store into one sentence with a remedy."""
+        remedies = {
+            errno.ENOSPC: ("the disk is full", "free some space and run again: finished shards are kept"),
+            errno.EDQUOT: ("the disk quota is used up", "free some space and run again: finished shards are kept"),
+            errno.EACCES: ("no permission to write", "choose another folder with --store"),
+            errno.EROFS: ("the file system is read-only", "choose another folder with --store"),
+            errno.ENOTDIR: ("a file stands where a folder should be", "choose another folder with --store"),
+        }
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            message, fix = remedies.get(error.errno or 0, (f"the store can't be used: {error.strerror}", ""))
+            raise StoreError(message, where=path, fix=fix) from error
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """A table as Parquet bytes; equal tables give equal bytes (for one pyarrow version)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    whole = table.combine_chunks().replace_schema_metadata(None)
+    pq.write_table(whole, sink, compression="zstd", compression_level=1, row_group_size=max(1, whole.num_rows))
+    return sink.getvalue().to_pybytes()
+
+
+def _version_order(ref: str) -> tuple[str, str, int, str]:
+    name, _, version = ref.rpartition("@")
+    match = VERSION.match(version)
+    return (name, match["day"], int(match["count"]), "") if match else (name, "", 0, version)

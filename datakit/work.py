@@ -1,0 +1,254 @@
+"""What runs in a worker: a file read into shards, a shard through fused row stages, a shard of a corpus stage.
+
+Only jobs and records cross the process border; rows go through the store. Stages are opened once a process and kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from datakit.canon import key_of
+from datakit.errors import DatakitError, StageError
+from datakit.manifests import PassRecord, ShardRecord, StepRecord
+from datakit.outcome import Outcome, StageStats
+from datakit.schemas import Kind, kind_of, text_view
+from datakit.stage import Env, RowStage, RowWork, ShardWork, Source, SourceStage, TableWork
+from datakit.store import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 4096
+_OPENED: dict[str, RowWork] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceJob:
+    """Read one file into shards."""
+
+    store: Store
+    stage: SourceStage
+    source: Source
+    key: str
+    kind: Kind
+    env: Env
+
+
+@dataclass(frozen=True, slots=True)
+class RowsJob:
+    """Take one shard through neighbouring row stages; `keys[i]` is the shard's key after `stages[i]`."""
+
+    store: Store
+    stages: tuple[RowStage, ...]
+    recipes: tuple[str, ...]
+    shard: str
+    source: str
+    keys: tuple[str, ...]
+    kind: Kind
+    env: Env
+    batch_rows: int = BATCH_ROWS
+
+
+def read_source(job: SourceJob) -> StepRecord:
+    """Read a file, write its shards, then the step's record."""
+    stats, drops, keys = StageStats(), [], []
+    with _named(job.stage.name, job.source.name):
+        for place, outcome in enumerate(job.stage.read(job.source, job.env)):
+            table = as_table(outcome.kept)
+            gone = stamped(outcome.drops, job.stage)
+            rows_in = table.num_rows + (gone.num_rows if gone else 0)
+            one = measured(job.stage, rows_in, 0, outcome, gone)
+            stats += one
+            if gone is not None:
+                drops.append(gone)
+            if table.num_rows:
+                key = key_of("source", job.key, place)
+                passed = PassRecord(stage=job.stage.name, key=key, stats=one.as_dict())
+                job.store.put_shard(table, job.kind, key=key, source=job.source.name, passes=(passed,))
+                keys.append(key)
+    step = StepRecord(key=job.key, stage=job.stage.name, shards=tuple(keys), stats=stats.as_dict())
+    return job.store.put_step(step, joined(drops))
+
+
+def run_rows(job: RowsJob) -> ShardRecord:
+    """Take a shard through fused row stages: one read, one write; statistics and drops stay apart by stage."""
+    table = job.store.read(job.shard)
+    works = [opened(s, r, job.env) for s, r in zip(job.stages, job.recipes, strict=True)]
+    stats = [StageStats() for _ in job.stages]
+    kept: list[pa.Table] = []
+    drops: list[pa.Table] = []
+    signals: list[pa.Table] = []
+    for batch in batches(table, job.batch_rows):
+        for place, (stage, work) in enumerate(zip(job.stages, works, strict=True)):
+            with _named(stage.name, job.source):
+                outcome = work(batch)
+            gone = stamped(outcome.drops, stage)
+            stats[place] += checked(stage, measured(stage, batch.num_rows, characters(batch), outcome, gone))
+            if gone is not None:
+                drops.append(gone)
+            if outcome.signals is not None:
+                signals.append(as_table(outcome.signals))
+            batch = as_batch(outcome.kept)
+        kept.append(as_table(batch))
+    passes = tuple(
+        PassRecord(stage=s.name, key=key, stats=one.as_dict())
+        for s, key, one in zip(job.stages, job.keys, stats, strict=True)
+    )
+    rows, gone, measures = joined(kept) or table.slice(0, 0), joined(drops), joined(signals)
+    return job.store.put_shard(
+        rows,
+        kind_of(rows.schema),
+        key=job.keys[-1],
+        drops=by_stage(gone),
+        signals=measures,
+        source=job.source,
+        passes=passes,
+    )
+
+
+def run_part(job: tuple[Store, str, str, TableWork, dict[str, Any], Sequence[str] | None]) -> str:
+    """One shard's part of a corpus stage's work, kept in the store; returns its key."""
+    store, key, shard, work, settings, columns = job
+    if store.part(key) is None:
+        store.put_part(key, work(store.read(shard, columns), settings))
+    return key
+
+
+def run_shard(job: tuple[Store, str, ShardWork, dict[str, Any], str]) -> tuple[ShardRecord | None, Outcome, int]:
+    """One shard through a corpus stage's work; the rows go to the store, the Outcome comes back without rows."""
+    store, shard, work, settings, stage = job
+    table = store.read(shard)
+    with _named(stage, shard[:12]):
+        outcome = work(table, settings)
+    made = [] if outcome.made is None else [as_table(outcome.made)]
+    rows = joined([as_table(outcome.kept), *made])
+    record = store.put_shard(rows, kind_of(rows.schema)) if rows is not None and rows.num_rows else None
+    stats = Outcome(as_table(outcome.kept).select([]), outcome.drops, None, outcome.counters)
+    stats.counters["__kept__"] = outcome.kept.num_rows
+    stats.counters["__made__"] = outcome.made.num_rows if outcome.made is not None else 0
+    stats.counters["__characters__"] = characters(rows) if rows is not None else 0
+    return record, stats, table.num_rows
+
+
+def opened(stage: RowStage, recipe: str, env: Env) -> RowWork:
+    """The stage's function, made once a process for each recipe."""
+    key = key_of(recipe, env.seed)
+    if key not in _OPENED:
+        if len(_OPENED) > 64:
+            _OPENED.clear()
+        _OPENED[key] = stage.open(env)
+    return _OPENED[key]
+
+
+def batches(table: pa.Table, rows: int) -> Iterator[pa.RecordBatch]:
+    """The table in batches of `rows`; an empty table gives one empty batch, so that its schema goes on."""
+    whole = as_batch(table)
+    for start in range(0, max(1, whole.num_rows), rows):
+        yield whole.slice(start, rows)
+
+
+def as_batch(rows: pa.Table | pa.RecordBatch) -> pa.RecordBatch:
+    """One record batch of all rows."""
+    import pyarrow as pa
+
+    if isinstance(rows, pa.RecordBatch):
+        return rows
+    parts = rows.combine_chunks().to_batches()
+    return parts[0] if parts else pa.RecordBatch.from_pylist([], rows.schema)
+
+
+def as_table(rows: pa.Table | pa.RecordBatch) -> pa.Table:
+    """A table of the rows."""
+    import pyarrow as pa
+
+    return pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+
+
+def joined(tables: Sequence[pa.Table]) -> pa.Table | None:
+    """All rows in one table (columns that are missing in one become null), None for no tables."""
+    import pyarrow as pa
+
+    return pa.concat_tables(tables, promote_options="default") if tables else None
+
+
+def by_stage(drops: pa.Table | None) -> pa.Table | None:
+    """Drops of fused stages in a stable order: stage by stage, rows in order, whatever the batch size was."""
+    import pyarrow.compute as pc
+
+    if drops is None:
+        return None
+    order: dict[str, None] = dict.fromkeys(drops.column("stage").to_pylist())
+    parts = [drops.filter(pc.equal(drops.column("stage"), name)) for name in sorted(order)]
+    return joined(parts)
+
+
+def stamped(drops: pa.Table | None, stage: Any) -> pa.Table | None:
+    """The drops with the stage's name filled in; None if there are none."""
+    import pyarrow as pa
+
+    if drops is None or not drops.num_rows:
+        return None
+    for rule in drops.column("rule").unique().to_pylist():
+        if rule not in stage.rules:
+            raise StageError(f"{stage.name} dropped a row by the rule {rule!r}, which it doesn't declare")
+    names = pa.array([stage.name] * drops.num_rows, pa.large_string())
+    return drops.set_column(drops.schema.get_field_index("stage"), "stage", names)
+
+
+def characters(rows: pa.Table | pa.RecordBatch) -> int:
+    """Characters of text in some rows; 0 for tokens."""
+    import pyarrow.compute as pc
+
+    if kind_of(rows.schema) in ("tokens", "packed") or not rows.num_rows:
+        return 0
+    return int(pc.sum(pc.utf8_length(text_view(as_batch(rows)))).as_py() or 0)
+
+
+def measured(stage: Any, rows_in: int, characters_in: int, outcome: Outcome, drops: pa.Table | None) -> StageStats:
+    """The statistics of one Outcome."""
+    import pyarrow.compute as pc
+
+    gone = drops.num_rows if drops is not None else 0
+    folded = int(pc.sum(pc.is_valid(drops.column("matched"))).as_py() or 0) if drops is not None else 0
+    rules = Counter(drops.column("rule").to_pylist()) if drops is not None else Counter()
+    return StageStats(
+        rows_in=rows_in,
+        kept=outcome.kept.num_rows,
+        dropped=gone - folded,
+        folded=folded,
+        made=outcome.made.num_rows if outcome.made is not None else 0,
+        characters_in=characters_in,
+        characters_out=characters(outcome.kept),
+        rules=rules,
+        counters=Counter(outcome.counters),
+    )
+
+
+def checked(stage: Any, stats: StageStats) -> StageStats:
+    """The same statistics, or an error if a row got lost."""
+    if not stats.conserved:
+        lost = stats.rows_in - stats.kept - stats.dropped - stats.folded
+        raise StageError(
+            f"{stage.name} lost {lost} of {stats.rows_in} rows without a drop",
+            fix="a stage must keep, drop or fold every row it gets",
+        )
+    return stats
+
+
+@contextmanager
+def _named(stage: str, place: str) -> Iterator[None]:
+    """Say which stage failed where. The cause's own message is left out: it may quote a document."""
+    try:
+        yield
+    except (DatakitError, KeyboardInterrupt):
+        raise
+    except MemoryError as error:
+        raise StageError(f"{stage} ran out of memory", where=place, fix="use fewer --workers") from error
+    except Exception as error:
+        raise StageError(
+            f"{stage} failed: {type(error).__name__}", where=place, fix="--debug shows where in the code"
+        ) from error

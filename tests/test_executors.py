@@ -1,0 +1,68 @@
+"""Executors: the same results in the same order, and a killed worker is an error with a remedy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from datakit.errors import ConfigError, SourceError, StageError
+from datakit.executors import Executor, Processes, Serial, make_executor
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def fail_at_three(number: int) -> int:
+    if number == 3:
+        raise SourceError("세 번째 파일이 없다", where="c.jsonl")
+    return number
+
+
+def die(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.mark.parametrize("executor", [Serial(), Processes(2)], ids=["serial", "processes"])
+def test_map_keeps_the_order_of_the_jobs(executor: Executor) -> None:
+    assert list(executor.map(square, iter(range(20)))) == [n * n for n in range(20)]
+
+
+@pytest.mark.parametrize("executor", [Serial(), Processes(2)], ids=["serial", "processes"])
+def test_map_brings_an_error_home_whole(executor: Executor) -> None:
+    with pytest.raises(SourceError) as caught:
+        list(executor.map(fail_at_three, range(6)))
+    assert caught.value.lines() == ["error: 세 번째 파일이 없다", "where: c.jsonl"]
+
+
+def test_killed_worker_is_an_error_with_a_remedy() -> None:
+    with pytest.raises(StageError, match="killed") as caught:
+        list(Processes(2).map(die, range(4)))
+    assert "--workers" in caught.value.fix
+    assert list(Processes(2).map(square, range(4))) == [0, 1, 4, 9]
+
+
+def test_make_executor_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(ConfigError):
+        make_executor("threads", 2)
+    with pytest.raises(ConfigError):
+        make_executor(None, 0)
+    assert make_executor(None, 1).workers == 1
+    assert make_executor(None, 3).workers == 3
+
+
+def test_processes_work_from_a_script_without_a_main_guard(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from datakit.executors import Processes\n"
+        "def double(n): return 2 * n\n"
+        "print(list(Processes(2).map(double, range(5))))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[0, 2, 4, 6, 8]\n"
