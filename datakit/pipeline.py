@@ -175,7 +175,7 @@ class Pipeline(BaseModel):
 
     def fingerprint(self) -> str:
         """The key of what the pipeline makes: recipes of all stages; not its name, not its training."""
-        return key_of([stage.recipe(self.seed) for stage in self.stages])
+        return key_of([stage.keyed_as(self.seed) for stage in self.stages])
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

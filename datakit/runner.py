@@ -26,7 +26,7 @@ from datakit.executors import Executor, Serial, make_executor
 from datakit.manifests import DatasetManifest, ShardRecord, StageReport, StepRecord
 from datakit.outcome import StageStats
 from datakit.pipeline import Pipeline
-from datakit.schemas import Kind, kind_of, table_from_rows
+from datakit.schemas import Kind, concat, kind_of, table_from_rows
 from datakit.stage import CorpusStage, Env, RowStage, SinkStage, SourceStage, Stage
 from datakit.store import VERSION, Store
 from datakit.trainer import Event, Report
@@ -112,7 +112,7 @@ class _Walk:
         raise TypeError(f"{type(first).__name__} is none of SourceStage, RowStage, CorpusStage, SinkStage")
 
     def _source(self, stage: SourceStage) -> bool:
-        kind, recipe = stage.gives(None), key_of(stage.recipe(self.seed))
+        kind, recipe = stage.gives(None), key_of(stage.keyed_as(self.seed))
         jobs = [
             SourceJob(self.store, stage, source, key_of("source", recipe, source.name, source.digest), kind, self.env)
             for source in stage.sources()
@@ -134,7 +134,7 @@ class _Walk:
         return True
 
     def _rows(self, stages: list[RowStage]) -> bool:
-        recipes = tuple(key_of(stage.recipe(self.seed)) for stage in stages)
+        recipes = tuple(key_of(stage.keyed_as(self.seed)) for stage in stages)
         chains = [self._chain(shard.key, recipes) for shard in self.shards]
         done = {keys[-1]: record for keys in chains if (record := self.store.record(keys[-1]))}
         kind = self.kind
@@ -162,7 +162,7 @@ class _Walk:
         return True
 
     def _corpus(self, stage: CorpusStage) -> bool:
-        key = key_of("step", stage.recipe(self.seed), [shard.key for shard in self.shards])
+        key = key_of("step", stage.keyed_as(self.seed), [shard.key for shard in self.shards])
         step = self.store.step(key)
         self._count(int(step is not None), int(step is None))
         gives = stage.gives(self.kind)
@@ -199,7 +199,6 @@ class _Walk:
 
     def _view(self, name: str, tick: Callable[[int], None]) -> StoredCorpus:
         shards = [StoredShard(r.key, r.rows, r.source, self.store) for r in self.shards]
-        assert self.kind is not None  # Pipeline.problems() saw to it
         return StoredCorpus(self.store, self.executor, self.kind, self.env, shards, name, tick)
 
     def _chain(self, key: str, recipes: Sequence[str]) -> tuple[str, ...]:
@@ -292,7 +291,7 @@ class Applied:
 
 def apply(
     stages: Stage | Sequence[Stage],
-    rows: Any,
+    rows: Any = None,
     *,
     kind: Kind = "document",
     seed: int = 0,
@@ -302,25 +301,25 @@ def apply(
 ) -> Applied:
     """Use stages alone, on rows in memory: the same code as a run, over a store that is thrown away.
 
-    `rows`: a list of dicts, a table, or a list of those for several shards. Rows without an `id` get one.
+    `rows`: a list of dicts, a table, or a list of those for several shards; none if the first stage reads files.
+    Rows without an `id` get one.
     """
-    import pyarrow as pa
-
     from datakit.outcome import drops_schema
 
     chain = [stages] if isinstance(stages, Stage) else list(stages)
     with tempfile.TemporaryDirectory(prefix="datakit-") as folder:
         store = Store(folder).prepare()
-        tables = [_as_shard(shard, kind, place) for place, shard in enumerate(_shards_of(rows))]
+        given = [] if rows is None else _shards_of(rows)
+        tables = [_as_shard(shard, kind, place) for place, shard in enumerate(given)]
         records = [store.put_shard(table, kind_of(table.schema), source=f"rows-{n}") for n, table in enumerate(tables)]
         walk = _Walk(store, executor or Serial(), _env(seed, cache), seed, ignore, batch_rows or BATCH_ROWS)
-        walk.shards, walk.kind = records, records[0].kind if records else kind
+        walk.shards, walk.kind = records, (kind_of(tables[0].schema) if tables else None)
         walk.walk(chain)
         kept = [store.read(record.key) for record in walk.shards]
-        table = pa.concat_tables(kept, promote_options="default") if kept else table_from_rows([], walk.kind)
+        table = concat(kept) if kept else table_from_rows([], walk.kind or kind)
         found = [store.read_drops(key) for report in walk.reports for key in dict.fromkeys(report.steps)]
         drops = [one for one in found if one is not None]
-        gone = pa.concat_tables(drops) if drops else drops_schema().empty_table()
+        gone = concat(drops) if drops else drops_schema().empty_table()
         last = walk.reports[-1]
         return Applied(table, gone, StageStats.from_dict(last.stats), last.notes, walk.reports)
 

@@ -105,6 +105,38 @@ def table_from_rows(rows: Sequence[dict[str, Any]], kind: Kind) -> pa.Table:
     return pa.table(columns)
 
 
+def concat(tables: Sequence[pa.Table]) -> pa.Table:
+    """All rows in one table: a column that one table lacks becomes null there, numbers widen, and an extra column that
+    is a number in one file and text in another becomes text."""
+    import pyarrow as pa
+
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        clashing = {name for table in tables for name in table.schema.names if not _agree(tables, name)}
+        return pa.concat_tables([_as_text(table, clashing) for table in tables], promote_options="permissive")
+
+
+def _agree(tables: Sequence[pa.Table], name: str) -> bool:
+    import pyarrow as pa
+
+    fields = [pa.schema([table.schema.field(name)]) for table in tables if name in table.schema.names]
+    try:
+        pa.unify_schemas(fields, promote_options="permissive")
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        return False
+    return True
+
+
+def _as_text(table: pa.Table, names: set[str]) -> pa.Table:
+    import pyarrow as pa
+
+    for place, field in enumerate(table.schema):
+        if field.name in names:
+            table = table.set_column(place, field.name, table.column(place).cast(pa.large_string()))
+    return table
+
+
 def row_id(source: str, content: str | bytes, occurrence: int = 0) -> str:
     """The id of a row: a hash of its source, its content and how often that content came before in the source.
 

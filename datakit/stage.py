@@ -145,7 +145,7 @@ class Stage(BaseModel):
                 settings[name] = digest_file(path)
         return settings
 
-    def recipe(self, seed: int = 0) -> dict[str, Any]:
+    def keyed_as(self, seed: int = 0) -> dict[str, Any]:
         """The stage as a key sees it: use, version, settings, and the seed where it matters."""
         recipe = {"use": self.use, "version": self.version, "settings": self.identity()}
         return {**recipe, "seed": seed} if self.seeded else recipe
@@ -234,7 +234,8 @@ class Corpus(Protocol):
     """All shards in front of a corpus stage, and the executor to fan out on. Text in memory: one shard a worker."""
 
     shards: Sequence[Shard]
-    kind: Kind
+    kind: Kind | None
+    """The kind of rows in the shards; None where the stage begins a pipeline and there are none."""
     env: Env
 
     def map(

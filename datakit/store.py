@@ -39,7 +39,7 @@ from datakit.manifests import (
     StageReport,
     StepRecord,
 )
-from datakit.schemas import Kind
+from datakit.schemas import Kind, concat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -135,7 +135,6 @@ class Store:
 
     def read_split(self, shards: Sequence[ShardRecord], split: str) -> pa.Table:
         """The rows of one split over some shards, in order; a null split counts as `train`."""
-        import pyarrow as pa
         import pyarrow.compute as pc
 
         tables = []
@@ -147,7 +146,7 @@ class Store:
             elif split != "train":
                 table = table.slice(0, 0)
             tables.append(table)
-        return pa.concat_tables(tables, promote_options="default")
+        return concat(tables)
 
     # Steps and parts
 

@@ -15,7 +15,7 @@ from datakit.canon import key_of
 from datakit.errors import DatakitError, StageError
 from datakit.manifests import PassRecord, ShardRecord, StepRecord
 from datakit.outcome import Outcome, StageStats
-from datakit.schemas import Kind, kind_of, text_view
+from datakit.schemas import Kind, concat, kind_of, text_view
 from datakit.stage import Env, RowStage, RowWork, ShardWork, Source, SourceStage, TableWork
 from datakit.store import Store
 
@@ -169,10 +169,8 @@ def as_table(rows: pa.Table | pa.RecordBatch) -> pa.Table:
 
 
 def joined(tables: Sequence[pa.Table]) -> pa.Table | None:
-    """All rows in one table (columns that are missing in one become null), None for no tables."""
-    import pyarrow as pa
-
-    return pa.concat_tables(tables, promote_options="default") if tables else None
+    """All rows in one table, None for no tables."""
+    return concat(tables) if tables else None
 
 
 def by_stage(drops: pa.Table | None) -> pa.Table | None:

@@ -20,7 +20,7 @@ FLOORS = (
     ("pipeline",),
     ("work", "corpus"),
     ("runner", "training"),
-    ("lineage", "evaluate", "evaluation", "report", "reporting", "refreshing"),
+    ("lineage", "evaluation", "reporting", "refreshing"),
     ("api",),
     ("progress", "display"),
     ("cli", "__main__"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from datakit.schemas import (
     KINDS,
     TEXT_JOINT,
+    concat,
     documents,
     examples,
     kind_of,
@@ -73,3 +74,13 @@ def test_table_from_rows_keeps_extra_columns() -> None:
     table = table_from_rows([{"id": "1", "text": "x", "source.rating": 5}], "document")
     assert table.column("source.rating").to_pylist() == [5]
     assert table.schema.field("text").type == pa.large_string()
+
+
+def test_concat_widens_what_files_disagree_about() -> None:
+    tables = [
+        table_from_rows([{"id": "1", "text": "a", "source.grade": 5}], "document"),
+        table_from_rows([{"id": "2", "text": "b", "source.grade": "다섯"}], "document"),
+        table_from_rows([{"id": "3", "text": "c"}], "document"),
+    ]
+    assert concat(tables).column("source.grade").to_pylist() == ["5", "다섯", None]
+    assert concat(tables[:1] + tables[2:]).column("source.grade").to_pylist() == [5, None]

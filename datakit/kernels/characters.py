@@ -5,8 +5,8 @@
     char_class(point)                           # one of the classes below
 
 Each code point has exactly one class. For the first 65,536 code points the class is looked up in a table made from
-Python's `unicodedata`, so SPACE is exactly what `str.split()` splits at; above them ranges are told apart, which is right
-for all CJK characters and emoji and calls the letters, digits and marks of rare historic scripts LETTER.
+Python's `unicodedata`, so SPACE is exactly what `str.split()` splits at; above them ranges are told apart, which is
+right for all CJK characters and emoji and calls the letters, digits and marks of rare historic scripts LETTER.
 Decoding costs about 1 ns a byte.
 """
 
@@ -26,8 +26,10 @@ UNASSIGNED, SPACE, DIGIT, LATIN, HANGUL, JAMO, KANA, HAN, LETTER, PUNCTUATION, S
 """The classes. HANGUL: composed syllables. JAMO: single letters (ㅋ, conjoining jamo). LETTER: of any other script.
 SYMBOL: signs and emoji. CONTROL: control and format characters (ZWJ and U+200B too). MARK: combining (U+FE0F too)."""
 CLASSES = 13
-WORDLIKE = (1 << DIGIT) | (1 << LATIN) | (1 << HANGUL) | (1 << JAMO) | (1 << KANA) | (1 << HAN) | (1 << LETTER)
-"""Bit set of the classes that make words: `(WORDLIKE >> char_class(point)) & 1`. Without `_`, which is PUNCTUATION."""
+LETTERS = (1 << LATIN) | (1 << HANGUL) | (1 << JAMO) | (1 << KANA) | (1 << HAN) | (1 << LETTER)
+"""Bit set of the classes of letters: `(LETTERS >> char_class(point)) & 1`."""
+WORDLIKE = LETTERS | (1 << DIGIT)
+"""Bit set of the classes that make words: letters and digits, without `_`, which is PUNCTUATION."""
 REPLACEMENT = 0xFFFD
 
 # Ranges of letters, by Unicode block; a character is LATIN etc. only if its category is a letter (or a letter number).
@@ -61,7 +63,7 @@ def class_of(char: str) -> int:
     return _CATEGORIES[category[0]]
 
 
-def _class_above(point: int) -> int:  # noqa: PLR0911
+def _class_above(point: int) -> int:
     """The class of a code point above U+FFFF, by range."""
     if 0x1F000 <= point <= 0x1FBFF or 0x1CC00 <= point <= 0x1D3FF:
         return SYMBOL
@@ -95,7 +97,7 @@ def char_class(point: int) -> int:
 
 
 @kernel
-def decode(data: Any, i: int, end: int) -> tuple[int, int]:
+def decode(data: Any, i: int, end: int) -> tuple[Any, int]:
     """The code point at byte `i` and the index after it; `end` bounds the text. `i < end` is the caller's business.
 
     Arrow holds valid UTF-8. A stray byte is read as U+FFFD and never past `end`, so that broken memory can't crash.

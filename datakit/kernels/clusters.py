@@ -5,8 +5,9 @@ comes out depends on the order of places alone, never on how rows were cut into 
 
     candidates   pairs within one band's buckets whose signatures agree well enough
                  a bucket of up to `FULL` rows: every pair
-                 a larger one: every row with the first leader that it resembles; who resembles none leads too, up to
-                 `LEADERS`. So a bucket of k copies of one text gives k - 1 pairs, not k (k - 1) / 2.
+                 a larger one: every row with the first leaders that it resembles. The first `lead` rows lead, and who
+                 resembles no leader, `LEADERS` at most. So k copies of one text give k - 1 pairs with `lead` 1, not
+                 k (k - 1) / 2, and k rows of one template that never quite reach the threshold 32 k at most.
     intersections  sizes of the intersections of pairs of sorted sets
     fold_down    in order of place: a row that has a verified pair with a row that stays is folded into it (the most
                  similar one, the earlier on a tie), any other row stays
@@ -23,8 +24,8 @@ from datakit.kernels.minhash import agreement
 
 FULL = 32
 """Largest bucket in which every pair is compared."""
-LEADERS = 64
-"""Most leaders of a larger bucket; rows that resemble none of them are left uncompared there."""
+LEADERS = 32
+"""Most leaders of a larger bucket; its other rows are never compared with each other."""
 SHIFT = np.uint64(32)
 
 
@@ -52,8 +53,10 @@ def _put(out: Any, count: int, code: Any) -> Any:
 
 
 @kernel
-def candidates(order: Any, keys: Any, signatures: Any, row_of: Any, least: int, known: Any) -> tuple[Any, int]:
-    """Codes of the pairs to verify in one band, and how many rows its crowded buckets left uncompared.
+def candidates(
+    order: Any, keys: Any, signatures: Any, row_of: Any, least: int, known: Any, lead: int
+) -> tuple[Any, int]:
+    """Codes of the pairs to verify in one band, and how many crowded rows have no leader left to compare with.
 
     `keys[i]` is the band key of place `order[i]`, sorted by key, then place; `row_of` leads from a place to its row in
     `signatures`. A pair needs `least` equal places. Pairs in `known` (sorted codes, verified before) are passed over.
@@ -75,19 +78,22 @@ def candidates(order: Any, keys: Any, signatures: Any, row_of: Any, least: int, 
         else:
             leading = 0
             for i in range(begin, end):
-                found = False
+                alike, fresh = False, 0
                 for k in range(leading):
+                    if agreement(signatures, row_of[leaders[k]], row_of[order[i]]) < least:
+                        continue
+                    alike = True
                     code = pair_code(leaders[k], order[i])
-                    same = agreement(signatures, row_of[leaders[k]], row_of[order[i]]) >= least
-                    if same and not _known(code, known):
+                    if not _known(code, known):
                         out = _put(out, count, code)
                         count += 1
-                        found = True
-                        break
-                if not found and leading < LEADERS:
+                        fresh += 1
+                        if fresh == lead:
+                            break
+                if leading < LEADERS and (not alike or i - begin < lead):
                     leaders[leading] = order[i]
                     leading += 1
-                elif not found:
+                elif fresh == 0:
                     uncompared += 1
         begin = end
     return out[:count], uncompared

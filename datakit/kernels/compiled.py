@@ -16,7 +16,7 @@ from typing import Any
 
 from numba import njit
 
-_SETTINGS = {"nogil": True, "error_model": "numpy"}
+_SETTINGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _TOLD: set[str] = set()
 
 
@@ -31,8 +31,8 @@ def kernel(function: Callable[..., Any]) -> Any:
 def announce(tell: Callable[[str], None], what: str, *kernels: Any) -> None:
     """Say once a process that `what` is about to be compiled, if it is: nothing in memory, nothing on disk."""
     if what not in _TOLD and not all(k.signatures or _on_disk(k) for k in kernels):
+        _TOLD.add(what)
         tell(f"compiling the {what} for this machine; this happens once and takes some seconds")
-    _TOLD.add(what)
 
 
 def _on_disk(dispatcher: Any) -> bool:

@@ -11,8 +11,8 @@ similarity J with a standard deviation of sqrt(J (1 - J) / permutations): 0.035 
 Rows whose signatures agree in all of one band's places become candidates: with probability 1 - (1 - J^rows)^bands.
 `choose_bands` takes the longest bands that still find 9,999 of 10,000 pairs at the threshold. With 128 permutations:
 
-    threshold   bands x rows   J = 0.3    0.5    0.6    0.7      0.8       0.9
-    0.7             32 x 4        0.23   0.87   0.99   0.9999    1.0       1.0
+    threshold   bands x rows   J = 0.3    0.5    0.6    0.7       0.8       0.9
+    0.7             42 x 3        0.68   0.996  1.0    1.0       1.0       1.0
     0.8             25 x 5        0.06   0.55   0.87   0.990     0.99995   1.0
     0.9             18 x 7        0.004  0.13   0.40   0.79      0.986     0.99999
 
@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datakit.kernels.compiled import kernel
-from datakit.kernels.shingles import fold, hash_shingles, mix, unit_table
+from datakit.kernels.folding import fold
+from datakit.kernels.shingles import hash_shingles, mix, unit_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +60,7 @@ def _premixed(hashed: Any) -> Any:
 
 
 @kernel
-def _sign(offsets: Any, data: Any, table: Any, everything: Any, ngram: int, a: Any, b: Any) -> tuple[Any, Any]:
+def sign_texts(offsets: Any, data: Any, table: Any, everything: Any, ngram: int, a: Any, b: Any) -> tuple[Any, Any]:
     """Signatures (rows x permutations) and numbers of shingles, repeats counted."""
     rows, width = len(offsets) - 1, len(a)
     longest = 1
@@ -80,10 +81,12 @@ def _sign(offsets: Any, data: Any, table: Any, everything: Any, ngram: int, a: A
     return signatures, counts
 
 
-def sign_folded(offsets: Array, data: Array, unit: str, ngram: int, count: int, seed: int = SEED) -> tuple[Array, Array]:
+def sign_folded(
+    offsets: Array, data: Array, unit: str, ngram: int, count: int, seed: int = SEED
+) -> tuple[Array, Array]:
     """The same for texts that are folded already."""
     a, b = permutations(count, seed)
-    return _sign(offsets, data, unit_table(unit), unit_table("char"), ngram, a, b)
+    return sign_texts(offsets, data, unit_table(unit), unit_table("char"), ngram, a, b)
 
 
 def sign(texts: pa.LargeStringArray, unit: str, ngram: int, count: int, seed: int = SEED) -> tuple[Array, Array]:

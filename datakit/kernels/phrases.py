@@ -3,12 +3,14 @@
     table = compile_phrases(sure=["all rights reserved", "무단 전재"], menu=["home", "로그인"])
     covered, hits = cover(offsets, data, *table)
 
-Sure phrases count wherever they stand. Menu phrases are ordinary words, so they count only in lines that do not end as a sentence
-does; such a line counts whole if it holds a phrase of either kind and two separators (Home | News | Sport).
+Sure phrases count wherever they stand. Menu phrases are ordinary words, so they count only in lines that do not end as
+a sentence does; such a line counts whole if it holds a phrase of either kind and two separators (Home | News | Sport)
+and is no row of a Markdown table.
 
-What counts as the same: ASCII case, and white space of any length and kind (a line end too). A phrase that begins or ends
-with an ASCII letter or digit matches whole words only; Hangul matches inside a word, since particles stick to it.
-Cost: about 400 MB/s a core whatever the number of phrases; 1 kB of table a byte of phrase. Source: Aho and Corasick, 1975.
+What counts as the same: ASCII case, and white space of any length and kind. A phrase that begins or ends with an ASCII
+letter or digit matches whole words only; Hangul matches inside a word, since particles stick to it.
+Cost: about 200 MB/s a core whatever the number of phrases; 1 kB of table a byte of phrase. Source: Aho and Corasick,
+1975.
 """
 
 from __future__ import annotations
@@ -110,14 +112,14 @@ def cover(offsets: Any, data: Any, table: Any, any_longest: Any, sure_longest: A
 
 @kernel
 def _cover_line(data: Any, start: int, end: int, table: Any, any_longest: Any, sure_longest: Any) -> tuple[int, int]:
-    state, seen, inside, spaced, separators, last_at = 0, 0, False, True, 0, -1
+    state, seen, inside, spaced, separators, last_at, table_row = 0, 0, False, True, 0, -1, False
     any_size, any_done, any_hits, sure_size, sure_done, sure_hits = 0, 0, 0, 0, 0, 0
     for i in range(start, end + 1):
         byte = np.int64(data[i]) if i < end else np.int64(32)
         if 65 <= byte <= 90:
             byte += 32
-        word = 48 <= byte <= 57 or 97 <= byte <= 122
-        space = byte == 32 or 9 <= byte <= 13
+        word: Any = 48 <= byte <= 57 or 97 <= byte <= 122
+        space: Any = byte == 32 or 9 <= byte <= 13
         for step in range(2):  # first the edge of a word, if there is one, then the byte
             if step == 0:
                 if word == inside:
@@ -128,6 +130,7 @@ def _cover_line(data: Any, start: int, end: int, table: Any, any_longest: Any, s
             else:
                 if not space and byte & 0xC0 != 0x80:
                     separators += spaced and _separator(data, i, end)
+                    table_row = table_row or (last_at < 0 and byte == 124)
                     last_at = i
                     seen += 1
                 state, spaced = table[state, 32 if space else byte], space
@@ -139,7 +142,7 @@ def _cover_line(data: Any, start: int, end: int, table: Any, any_longest: Any, s
                 sure_done, sure_hits = seen, sure_hits + 1
     if last_at < 0 or _ends_prose(data, last_at, end):
         return sure_size, sure_hits
-    return (seen if any_hits and separators >= 2 else any_size), any_hits
+    return (seen if any_hits and separators >= 2 and not table_row else any_size), any_hits
 
 
 @kernel
@@ -162,7 +165,7 @@ def _ends_prose(data: Any, last_at: int, end: int) -> bool:
 
 
 def cover_text(text: str, sure: Sequence[str], menu: Sequence[str] = ()) -> int:
-    """What `cover` is held to for one text: the visible characters in phrases, found one line and one phrase at a time."""
+    """What `cover` is held to for one text: visible characters in phrases, one line and one phrase at a time."""
     return sum(_covered(line, sure, menu) for line in text.split("\n"))
 
 
@@ -175,6 +178,7 @@ def _covered(line: str, sure: Sequence[str], menu: Sequence[str]) -> int:
         while at >= 0 and phrase:
             taken[at : at + len(phrase)] = [True] * len(phrase)
             at = folded.find(phrase, at + 1)
-    if any(taken) and not prose and len(re.findall(r"(?<![^\t\v\f\r ])[|>/·»](?=[\t ])", line)) >= 2:
+    table_row = line.lstrip("\t\v\f\r ").startswith("|")
+    if any(taken) and not prose and not table_row and len(re.findall(r"(?<![^\t\v\f\r ])[|>/·»](?=[\t ])", line)) >= 2:
         return visible(line)
     return sum(t and b != _EDGE and b != 32 and b & 0xC0 != 0x80 for t, b in zip(taken, folded, strict=True))

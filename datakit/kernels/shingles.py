@@ -1,33 +1,33 @@
-"""Texts as sets of hashed shingles: fold the text, cut it into units, hash every run of `ngram` units.
+"""Folded texts as sets of hashed shingles: cut a text into units, hash every run of `ngram` neighbouring units.
 
-    fold        NFC, lower case, white space folded to one blank and trimmed        "가나다  ABC\\n" -> "가나다 abc"
-    units       word      runs of letters, digits and `_` (Python's \\w+)            가나다 | abc
-                script    words; each Hangul syllable, jamo, kana, Han character, and each letter of the scripts
-                          that write no spaces between words (Thai, Lao, Burmese, Khmer) stands alone
-                                                                                    가 | 나 | 다 | abc
-                syllable  every letter and digit stands alone                       가 | 나 | 다 | a | b | c
-                char      every character stands alone, blanks and signs too        가 | 나 | 다 | ␠ | a | b | c
-    shingles    64-bit hashes of `ngram` neighbouring units. A text with fewer units is one shingle, a text with signs
-                alone ("!!!", emoji) is one shingle of all its characters, an empty text has none.
+    unit        what stands as one unit                                       of "가나다 abc!"
+    word        runs of letters, digits and `_` (Python's \\w+)               가나다 | abc
+    script      words, but every Hangul syllable, jamo, kana and Han          가 | 나 | 다 | abc
+                character alone, and every letter of the scripts that
+                part no words by blanks (Thai, Lao, Burmese, Khmer)
+    syllable    every letter and digit alone                                  가 | 나 | 다 | a | b | c
+    char        every character alone, blanks and signs too                   가 | 나 | 다 | ␠ | a | b | c | !
+
+A text with fewer than `ngram` units is one shingle; a text of signs alone ("!!!", emoji) is cut as by `char`; an empty
+text has no shingles.
 
 In Korean one changed particle changes one syllable but a whole word, and so five word shingles: of texts with 5 % of
 their words changed, word 5-grams leave a Jaccard of 0.63 and syllable 5-grams 0.84. Words in Latin letters carry about
 as much as three syllables; five *letters* carry far too little. Hence `script`. It also looks past spacing errors.
 
-Lower case is taken character by character (İ becomes i, Σ always σ). Cost: fold 1.5 ns and shingles 2-4 ns a byte;
-memory: 1.5 times the text's bytes, and 9 bytes a unit of the longest text.
+Cost: 3 ns a byte; memory: 9 bytes a unit of the longest text.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datakit.kernels.characters import HAN, HANGUL, JAMO, KANA, TABLE, buffers, decode
+from datakit.kernels.characters import HAN, HANGUL, JAMO, KANA, TABLE, decode
 from datakit.kernels.compiled import kernel
+from datakit.kernels.folding import fold
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,124 +44,6 @@ _FNV, _START = 0x100000001B3, 0xCBF29CE484222325
 _MIX1, _MIX2 = 0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53
 FNV, START = np.uint64(_FNV), np.uint64(_START)
 MIX1, MIX2, HALF = np.uint64(_MIX1), np.uint64(_MIX2), np.uint64(33)
-
-
-# Folding
-
-
-def fold_text(text: str) -> str:
-    """The folded text, in plain Python."""
-    lowered = "".join(char.lower()[0] if ord(char) <= 0xFFFF else char for char in unicodedata.normalize("NFC", text))
-    return " ".join(lowered.split())
-
-
-@cache
-def _fold_table() -> Array:
-    """Code point -> folded code point below U+10000: lower case, white space to a blank."""
-    chars = (chr(point) for point in range(0x10000))
-    return np.array([0x20 if char.isspace() else ord(char.lower()[0]) for char in chars], np.uint16)
-
-
-@cache
-def _unsettled_table() -> Array:
-    """Code points below U+10000 next to which a text may not be in NFC: marks, conjoining jamo, compatibility forms."""
-    table = np.zeros(0x10000, np.bool_)
-    table[0x1161:0x1176] = table[0x11A8:0x11C3] = True
-    for point in range(0xC0, 0x10000):
-        char = chr(point)
-        parts = unicodedata.decomposition(char)
-        if parts and parts[0] != "<":
-            table[point] |= unicodedata.normalize("NFC", char) != char
-            for part in parts.split()[1:]:
-                if (second := int(part, 16)) < 0x10000:
-                    table[second] = True
-        table[point] |= unicodedata.combining(char) != 0
-    return table
-
-
-@kernel
-def _unsettled(offsets: Any, data: Any, table: Any) -> Any:
-    """Which texts may not be in NFC. Above U+FFFF every letter block with compositions counts, emoji do not."""
-    found = np.zeros(len(offsets) - 1, np.bool_)
-    for row in range(len(offsets) - 1):
-        i, end = offsets[row], offsets[row + 1]
-        while i < end:
-            if data[i] < 0xCC:  # below U+0300 no character is a mark
-                i += 1
-                continue
-            point, i = decode(data, i, end)
-            if (point < 0x10000 and table[point]) or 0x10000 <= point < 0x1F000 or 0x2F800 <= point < 0x2FA20:
-                found[row] = True
-                break
-    return found
-
-
-@kernel
-def _fold(offsets: Any, data: Any, table: Any) -> tuple[Any, Any]:
-    """Folded texts: their offsets and bytes. Lower case needs at most three bytes where the capital had two."""
-    places = np.zeros(len(offsets), np.int64)
-    size = offsets[-1] - offsets[0]
-    out = np.empty(size + size // 2 + 1, np.uint8)
-    to = 0
-    for row in range(len(offsets) - 1):
-        i, end, begin, blank = offsets[row], offsets[row + 1], to, False
-        while i < end:
-            start = i
-            if data[i] < 0x80 and table[data[i]] != 0x20:  # the common case
-                if blank:
-                    out[to] = 0x20
-                    to += 1
-                    blank = False
-                out[to] = table[data[i]]
-                to += 1
-                i += 1
-                continue
-            point, i = decode(data, i, end)
-            lower = np.int64(table[point]) if point < 0x10000 else point
-            if lower == 0x20:
-                blank = to > begin
-                continue
-            if blank:
-                out[to] = 0x20
-                to += 1
-                blank = False
-            if lower == point:
-                for place in range(start, i):
-                    out[to] = data[place]
-                    to += 1
-            elif lower < 0x80:
-                out[to] = lower
-                to += 1
-            elif lower < 0x800:
-                out[to] = 0xC0 | (lower >> 6)
-                out[to + 1] = 0x80 | (lower & 0x3F)
-                to += 2
-            else:
-                out[to] = 0xE0 | (lower >> 12)
-                out[to + 1] = 0x80 | ((lower >> 6) & 0x3F)
-                out[to + 2] = 0x80 | (lower & 0x3F)
-                to += 3
-        places[row + 1] = to
-    return places, out[:to]
-
-
-def fold(texts: pa.LargeStringArray) -> tuple[Array, Array]:
-    """Folded texts as offsets (int64, rows + 1) and UTF-8 bytes; `texts` holds no nulls."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    offsets, data = buffers(texts)
-    rows = np.flatnonzero(_unsettled(offsets, data, _unsettled_table()))
-    if len(rows):
-        mended = [unicodedata.normalize("NFC", text) for text in texts.take(pa.array(rows)).to_pylist()]
-        mask = np.zeros(len(texts), np.bool_)
-        mask[rows] = True
-        whole = pc.replace_with_mask(texts, pa.array(mask), pa.array(mended, pa.large_string()))
-        offsets, data = buffers(whole)
-    return _fold(offsets, data, _fold_table())
-
-
-# Units and shingles
 
 
 @cache
@@ -185,7 +67,8 @@ def unit_table(unit: str) -> Array:
 
 def units_of(folded: str, unit: str) -> list[str]:
     """The units of a folded text, in plain Python."""
-    table, found, open_word = unit_table(unit), [], False
+    found: list[str] = []
+    table, open_word = unit_table(unit), False
     for char in folded:
         point = ord(char)
         if point >= _KNOWN:  # beyond the table: Han, or no letter at all
@@ -249,10 +132,10 @@ def hash_units(data: Any, start: int, end: int, table: Any, out: Any, alone: Any
     i = start
     while i < end:
         point, i = decode(data, i, end)
-        if point < _KNOWN:
-            kind = table[point]
-        else:  # beyond the table: Han, or no letter at all
-            kind = table[0x4E00] if point < 0x40000 else table[0x21]
+        like = point
+        if point >= _KNOWN:  # beyond the table: Han, or no letter at all
+            like = 0x4E00 if point < 0x40000 else 0x21
+        kind = table[like]
         if kind == JOINED:
             hashed = ((hashed if inside else START) ^ np.uint64(point)) * FNV
             inside = True
@@ -280,7 +163,9 @@ def hash_run(units: Any, start: int, ngram: int) -> Any:
 
 
 @kernel
-def hash_shingles(data: Any, start: int, end: int, table: Any, everything: Any, ngram: int, out: Any, alone: Any) -> int:
+def hash_shingles(
+    data: Any, start: int, end: int, table: Any, everything: Any, ngram: int, out: Any, alone: Any
+) -> int:
     """Hash the shingles of one folded text into `out` (at least `end - start` items); returns their number.
 
     `everything` is the table of the unit `char`, for texts of signs alone.
@@ -335,7 +220,9 @@ def _compact(flat: Any, places: Any) -> Any:
     return fresh
 
 
-def shingle_sets(texts: pa.LargeStringArray, unit: str, ngram: int, share: int = 0, shares: int = 1) -> tuple[Array, Array]:
+def shingle_sets(
+    texts: pa.LargeStringArray, unit: str, ngram: int, share: int = 0, shares: int = 1
+) -> tuple[Array, Array]:
     """The sets of shingles of some texts: sorted distinct uint64 hashes, end to end, and their offsets.
 
     With `shares` > 1 only hashes that are `share` modulo `shares`: sizes and intersections add up over the shares.

@@ -1,13 +1,14 @@
 """`measure`: every quality signal of every text in one pass over Arrow's bytes, without a Python object a word.
 
-    word         what `str.split()` gives: an eojeol in Korean. Compared by its letters and digits, ASCII in lower case, so that
-                 `"Hello,"` repeats `hello`; a word of signs only is compared as it stands
+    word         what `str.split()` gives: an eojeol in Korean. Compared by its letters and digits, ASCII in lower
+                 case, so that `"Hello,"` repeats `hello`; a word of signs only is compared as it stands
     line         stripped, and only if it holds a letter or digit: blank lines, fences and rules are no repeats
     paragraph    lines between blank lines
 
-Words, lines and n-grams are compared by 64-bit hashes in one table of open addressing (a chance collision moves a share by one word).
-Repetition is looked for in the first million words and lines, so that a text of any size needs bounded memory (about 60 MB).
-Cost: 40 to 60 MB/s a core. The plain-Python reference is kernels/signals_reference.py.
+Words, lines and n-grams are compared by 64-bit hashes in one table of open addressing (a chance collision moves a
+share by one word). Repetition is looked for in the first million words and lines, so that a text of any size needs
+bounded memory (about 100 MB).
+Cost: about 50 MB/s a core. The plain-Python reference is kernels/signals_reference.py.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from datakit.kernels.characters import (
     KANA,
     LATIN,
     LETTER,
+    LETTERS,
     PUNCTUATION,
     SPACE,
     SYMBOL,
@@ -47,7 +49,7 @@ SIGNALS = (
     "jamo_share",  # bare jamo (ㅋ, ㅁㄴㅇㄹ) among all Hangul
     "letter_words",  # share of words with a letter
     "odd_words",  # share of words that no one says: consonant runs, bare jamo that are no laughter
-    "stop_words",  # share of words that carry grammar: listed English words, Korean words ending in a particle or ending
+    "stop_words",  # share of words that carry grammar: English stop words, eojeol with a particle or ending
     "unique_words",  # different words among the words
     "url_share",  # characters in words with :// or www., among the characters that are not white space
     "lines",
@@ -96,7 +98,6 @@ _SEED, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _BASE = np.uint64(0xD6E8FEB86659FD93)
 _WIDTH = len(SIGNALS)
-_LETTERS = (1 << LATIN) | (1 << HANGUL) | (1 << JAMO) | (1 << KANA) | (1 << HAN) | (1 << LETTER)
 _URL_SLASHES, _URL_WWW = 0x3A2F2F, 0x7777772E  # "://" and "www." as rolling ASCII
 
 
@@ -152,9 +153,7 @@ def measure(offsets: Any, data: Any, stop_words: Any, endings: Any) -> Any:
 
 
 @kernel
-def _words(
-    data: Any, i: int, end: int, stop_words: Any, endings: Any, hashes: Any, lengths: Any, line: Any
-) -> int:
+def _words(data: Any, i: int, end: int, stop_words: Any, endings: Any, hashes: Any, lengths: Any, line: Any) -> int:
     """Signals 0-10 and 12; fills hashes and lengths of the words and returns how many it filled."""
     classes = np.zeros(CLASSES, np.int64)
     words, seen, with_letter, odd, grammar, url, spelled, letters = 0, 0, 0, 0, 0, 0, 0, 0
@@ -193,7 +192,7 @@ def _words(
                         lower += 1
                 elif kind == JAMO:
                     jamo += not (point < 0x10000 and _MARKS[point] & _LAUGH)
-                has_letter = has_letter or (_LETTERS >> kind) & 1 == 1
+                has_letter = has_letter or (LETTERS >> kind) & 1 == 1
                 folded = (folded ^ np.uint64(point)) * _PRIME
             i = after
             if i >= end:
@@ -220,7 +219,7 @@ def _words(
         if seen < hashes.size:
             hashes[seen], lengths[seen] = value, length
             seen += 1
-    total = np.int64(0)
+    total = 0
     for k in range(CLASSES):
         total += classes[k]
     visible = max(total - classes[SPACE], 1)
@@ -309,7 +308,7 @@ def _ends_sentence(one: int, two: int) -> bool:
 
 
 @kernel
-def _slot(key: Any, table: Any, stamps: Any, stamp: int, mask: Any) -> int:
+def _slot(key: Any, table: Any, stamps: Any, stamp: int, mask: Any) -> Any:
     """The slot of `key`: it is there if `stamps[slot] == stamp`, else the slot is free. Stamps save clearing."""
     at = np.int64(key & mask)
     while stamps[at] == stamp and table[at] != key:
@@ -330,7 +329,7 @@ def _mask(count: int) -> Any:
 def _repeats(keys: Any, sizes: Any, count: int, table: Any, stamps: Any, stamp: int) -> tuple[float, float]:
     """Among `count` keys: the share that came before, and their share of the sizes."""
     mask = _mask(count)
-    again, weight, total = 0, np.int64(0), np.int64(0)
+    again, weight, total = 0, 0, 0
     for k in range(count):
         at = _slot(keys[k], table, stamps, stamp, mask)
         total += sizes[k]
@@ -347,17 +346,17 @@ def _grams(hashes: Any, lengths: Any, count: int, scratch: Any, stamp: int, line
     """Signals 11 and 21-29, n-grams of 1 to 10 words; returns the last stamp used.
 
     A repeated n-gram begins with a repeated (n-1)-gram, so only positions that still repeat are looked up again: for
-    ordinary prose few are left after n = 3. Top n-grams are counted where they occur at least twice (Gopher's rule counts
-    single ones too, which makes it fail every short text). For n >= 5, words of a repeat are not counted again.
+    ordinary prose few are left after n = 3. Top n-grams are counted where they occur at least twice (Gopher's rule
+    counts single ones too, which makes it fail every short text). For n >= 5, words of a repeat count once.
     """
     table, stamps, counts, grams, slots, alive = scratch
-    mask, total, different = _mask(count), np.int64(0), 0
+    mask, total, different = _mask(count), 0, 0
     for k in range(count):
         grams[k], alive[k] = _SEED, True
         total += lengths[k]
     for n in range(1, 11):
         stamp += 2
-        best, left = np.int64(0), 0
+        best, left = 0, 0
         for k in range(count - n + 1):
             value = (grams[k] ^ hashes[k + n - 1]) * _BASE
             grams[k] = value ^ (value >> np.uint64(31))
@@ -388,7 +387,7 @@ def _grams(hashes: Any, lengths: Any, count: int, scratch: Any, stamp: int, line
 
 @kernel
 def _size(lengths: Any, at: int, n: int) -> int:
-    size = np.int64(0)
+    size = 0
     for k in range(at, at + n):
         size += lengths[k]
     return size
@@ -397,7 +396,7 @@ def _size(lengths: Any, at: int, n: int) -> int:
 @kernel
 def _repeated(lengths: Any, count: int, n: int, stamps: Any, slots: Any, alive: Any, met: int) -> int:
     """Characters in n-grams met before, from left to right; the words of a repeat are passed over."""
-    total, k = np.int64(0), 0
+    total, k = 0, 0
     while k <= count - n:
         if not alive[k]:
             k += 1

@@ -10,7 +10,18 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from datakit.kernels import signals as s
-from datakit.kernels.characters import CONTROL, HANGUL, JAMO, LATIN, PUNCTUATION, SYMBOL, WORDLIKE, class_of
+from datakit.kernels.characters import (
+    CONTROL,
+    DIGIT,
+    HANGUL,
+    JAMO,
+    LATIN,
+    LETTERS,
+    PUNCTUATION,
+    SYMBOL,
+    WORDLIKE,
+    class_of,
+)
 
 
 def measure_text(text: str, stop_words: Collection[str], endings: str) -> dict[str, float]:
@@ -38,7 +49,7 @@ def fold(word: str) -> str:
 
 
 def _is_letter(char: str) -> bool:
-    return bool(s._LETTERS >> class_of(char) & 1)
+    return bool(LETTERS >> class_of(char) & 1)
 
 
 def _share(part: float, whole: float) -> float:
@@ -55,7 +66,7 @@ def _characters(text: str) -> dict[str, float]:
         "characters": len(text),
         "spaces": len(text) - shown,
         "symbol_share": _share(classes[SYMBOL] + classes[PUNCTUATION], shown),
-        "digit_share": _share(sum(class_of(char) == 2 for char in text), shown),
+        "digit_share": _share(classes[DIGIT], shown),
         "hangul_share": _share(korean, letters),
         "latin_share": _share(classes[LATIN], letters),
         "jamo_share": _share(classes[JAMO], korean),
@@ -81,7 +92,7 @@ def _words(words: Sequence[str], stop_words: Collection[str], endings: str) -> d
 
 
 def odd(word: str) -> bool:
-    """Consonants only or six in a row (but not an acronym), three jamo that are no laughter, or 41 letters without a break."""
+    """Consonants only or six in a row (acronyms aside), three jamo that are no laughter, or 41 letters in a row."""
     inside = [char for char in word if wordlike(char)]
     latin = [char for char in inside if class_of(char) == LATIN]
     jamo = [char for char in inside if class_of(char) == JAMO and char not in s.LAUGHTER]
@@ -170,6 +181,3 @@ def repeated(words: Sequence[str], lengths: Sequence[int], n: int) -> float:
             met.add(gram)
             i += 1
     return _share(total, sum(lengths))
-
-
-

@@ -49,6 +49,10 @@ class Decontaminate(RowStage):
 
     def open(self, env: Env) -> RowWork:
         """Reads the list once a worker."""
+        from datakit.kernels.compiled import announce
+        from datakit.kernels.passages import find_passages
+
+        announce(env.tell, "search for held-out passages", find_passages)
         ids, texts = read_held_out(self.against, self.column, self.id_column)
         listed = list_passages(texts, self.words, self.syllables)
         if warning := _warning(self, texts, listed):
@@ -88,7 +92,9 @@ def _parsed(line: str, where: str) -> Any:
         return json.loads(line)
     except json.JSONDecodeError:
         # Without the cause: its message may quote a held-out text.
-        raise SourceError("the held-out list has a line that is not JSON", where=where, fix="one object a line") from None
+        raise SourceError(
+            "the held-out list has a line that is not JSON", where=where, fix="one object a line"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +116,8 @@ def list_passages(texts: list[str], words: int, syllables: int) -> Listed:
     """The passages of some texts, ready to be looked for."""
     import numpy as np
 
+    from datakit.kernels.folding import fold_text
     from datakit.kernels.passages import passages_of, sieve_of
-    from datakit.kernels.shingles import fold_text
 
     sets = [sorted(set(passages_of(fold_text(text), words, syllables))) for text in texts]
     sizes = np.array([len(one) for one in sets], np.int64)
@@ -128,8 +134,9 @@ def best_matches(
     """For rows that hold enough of a listed text: row -> number of the text it holds most of (the first on a tie)."""
     from collections import Counter
 
+    from datakit.kernels.folding import fold
     from datakit.kernels.passages import find_passages
-    from datakit.kernels.shingles import fold, unit_table
+    from datakit.kernels.shingles import unit_table
 
     table = unit_table("script")
     rows, places = find_passages(*fold(texts), table, words, syllables, listed.hashes, listed.sieve)

@@ -119,6 +119,10 @@ class Tokenizer:
             segments += [text[a:b] for a, b, control in plans[-1] if control is None]
         return _assembled(plans, self._encode(segments, offsets), offsets)
 
+    def spells_special(self, text: str) -> bool:
+        """Whether a text holds the name of a control token."""
+        return self._pattern.search(text) is not None
+
     @property
     def _pattern(self) -> re.Pattern[str]:
         # Longest first: a name may begin with another one.

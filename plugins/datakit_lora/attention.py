@@ -50,7 +50,8 @@ def blocks(
     if document_lengths is None or attention_mask is not None or softcap is not None or query.shape[0] != 1:
         family = type(module).__name__
         raise TrainError(
-            f"packed rows can't be kept apart in {family}", fix="choose a base of the Llama, Qwen, Mistral or SmolLM family"
+            f"packed rows can't be kept apart in {family}",
+            fix="choose a base of the Llama, Qwen, Mistral or SmolLM family",
         )
     short = query.dtype
     with torch.autocast(query.device.type, enabled=False):
@@ -91,7 +92,9 @@ def prove_isolation(model: Any, backbone: Any) -> None:
         fix = "choose a base of the Llama, Qwen, Mistral or SmolLM family"
         raise TrainError(f"{type(model).__name__} lets packed documents see each other", fix=fix)
     if torch.equal(whole[:n], first[:n]):
-        raise TrainError(f"{type(model).__name__} doesn't react to its input", fix="check the weights of the base model")
+        raise TrainError(
+            f"{type(model).__name__} doesn't react to its input", fix="check the weights of the base model"
+        )
 
 
 def hidden_states(

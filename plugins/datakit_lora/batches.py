@@ -102,7 +102,9 @@ def lay_out(rows: Sequence[Row]) -> Batch:
     import numpy as np
 
     pieces = [piece for row in rows for piece in row.pieces]
-    if filler := -sum(len(piece.input_ids) for piece in pieces) % ROUND:
+    filler = -sum(len(piece.input_ids) for piece in pieces) % ROUND
+    if filler or not pieces:
+        filler = filler or ROUND
         pieces.append(Piece(np.zeros(filler, np.int64), np.full(filler, IGNORED, np.int64)))
     lengths = tuple(len(piece.input_ids) for piece in pieces)
     return Batch(

@@ -37,7 +37,9 @@ class Trained:
     optimizer: torch.optim.Optimizer
 
 
-def save_checkpoint(folder: Path, step: int, trained: Trained, progress: dict[str, Any], identity: dict[str, Any]) -> None:
+def save_checkpoint(
+    folder: Path, step: int, trained: Trained, progress: dict[str, Any], identity: dict[str, Any]
+) -> None:
     """Write the checkpoint of a finished step and forget all but the newest."""
     data = save(_tensors(trained))
     state = {"step": step, "digest": digest_bytes(data), "progress": progress, "identity": identity}
@@ -63,6 +65,11 @@ def load_checkpoint(folder: Path, trained: Trained, identity: dict[str, Any]) ->
         _restore(load_file(place / "state.safetensors"), trained)
         return state["step"], state["progress"]
     return None
+
+
+def forget_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a run that is finished."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _state(place: Path) -> dict[str, Any] | None:

@@ -23,8 +23,10 @@ def explained(out: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             fix = "free some space and run again: it goes on from the last checkpoint"
             raise TrainError("the disk is full", where=str(out), fix=fix) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise TrainError("no permission to write here", where=str(out), fix="choose another folder") from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise TrainError(
+                "the adapter can't be written here", where=str(out), fix="choose another folder"
+            ) from error
         raise
     except RuntimeError as error:
         told = str(error).lower()

@@ -21,6 +21,10 @@ from datakit_lora.config import LoraSettings
 from datakit_lora.loss import Losses
 
 
+FOUR_BITS = "Linear4bit"
+"""Class name of bitsandbytes' layer; its module is imported only where 4 bits are asked for."""
+
+
 @dataclass(slots=True)
 class Progress:
     """What a run has to tell so far; survives in checkpoints."""
@@ -67,13 +71,27 @@ def make_engine(model: Any, losses: Losses, settings: LoraSettings, dtype: str) 
     return Engine(model, losses, weights, optimizer, dtype)
 
 
+def set_training(model: Any, on: bool) -> None:
+    """Dropout on or off, and nothing else.
+
+    A 4-bit layer of bitsandbytes must stay in training mode: its first evaluation on a CPU with avx512_bf16 repacks the
+    weights for inference for good, and from then on no gradient flows through it, without an error.
+    """
+    model.train(on)
+    for part in model.modules():
+        if type(part).__name__ == FOUR_BITS:
+            part.training = True
+
+
 def learning_rate(step: int, steps: int, settings: LoraSettings) -> float:
     """The learning rate of a step (counted from 0): linear warm-up, then a cosine to its final share."""
     warm = max(1, math.ceil(settings.warmup * steps)) if settings.warmup else 0
     if step < warm:
         return settings.learning_rate * (step + 1) / warm
     way = (step - warm) / max(1, steps - 1 - warm)
-    share = settings.final_learning_rate + (1 - settings.final_learning_rate) * 0.5 * (1 + math.cos(math.pi * min(1.0, way)))
+    share = settings.final_learning_rate + (1 - settings.final_learning_rate) * 0.5 * (
+        1 + math.cos(math.pi * min(1.0, way))
+    )
     return settings.learning_rate * share
 
 
@@ -88,7 +106,7 @@ def train(
     after_step: Callable[[int], None],
 ) -> None:
     """Run the steps from `start` to the end of the plan; `after_step(done)` reports, evaluates, keeps checkpoints."""
-    engine.model.train()
+    set_training(engine.model, True)
     for step, window in enumerate(plan.windows(start), start):
         began = time.perf_counter()
         batches = [[rows[place] for place in micro] for micro in window]
@@ -111,17 +129,16 @@ def _step(engine: Engine, batches: Sequence[Sequence[Row]], supervised: int, cli
     """One step of the optimiser; (mean loss over the window, length of its gradient)."""
     total = torch.zeros((), device=engine.losses.model.device)
     for micro in batches:
-        if any(row.pieces for row in micro):
-            with engine.computing():
-                summed = engine.losses.summed(lay_out(micro))
-            (summed / supervised).backward()
-            total += summed.detach()
+        with engine.computing():
+            summed = engine.losses.summed(lay_out(micro))
+        (summed / supervised).backward()
+        total += summed.detach()
     length = torch.nn.utils.clip_grad_norm_(engine.weights.values(), clip)
     # A step that is not a number would poison AdamW's moments, and the last checkpoint with them.
     if bool(torch.isfinite(length)):
         engine.optimizer.step()
     engine.optimizer.zero_grad()
-    return float(total) / max(1, supervised), float(length)
+    return float(total) / supervised, float(length)
 
 
 def _refuse_nonsense(step: int, loss: float, length: float, settings: LoraSettings) -> None:
@@ -133,15 +150,14 @@ def _refuse_nonsense(step: int, loss: float, length: float, settings: LoraSettin
 
 
 def evaluate(engine: Engine, rows: Sequence[Row], rows_a_batch: int) -> tuple[float, int]:
-    """(mean negative log-likelihood in nats a learned token, number of those tokens) over some packed rows."""
-    engine.model.eval()
+    """(mean negative log-likelihood in nats a learned token, number of those tokens) over rows that all have some."""
+    set_training(engine.model, False)
     total, tokens = 0.0, 0
     with torch.no_grad():
         for start in range(0, len(rows), rows_a_batch):
             micro = rows[start : start + rows_a_batch]
-            if any(row.pieces for row in micro):
-                with engine.computing():
-                    total += float(engine.losses.summed(lay_out(micro)))
-                tokens += sum(row.supervised for row in micro)
-    engine.model.train()
-    return total / max(1, tokens), tokens
+            with engine.computing():
+                total += float(engine.losses.summed(lay_out(micro)))
+            tokens += sum(row.supervised for row in micro)
+    set_training(engine.model, True)
+    return total / tokens, tokens

@@ -73,7 +73,9 @@ def _head_is_all(causal: Any, backbone: Any, head: Any) -> bool:
         return bool(torch.equal(head(hidden), causal(**call, document_lengths=(4,)).logits))
 
 
-def frozen_head_loss(hidden: torch.Tensor, weight: torch.Tensor, wanted: torch.Tensor, tile: int = TILE) -> torch.Tensor:
+def frozen_head_loss(
+    hidden: torch.Tensor, weight: torch.Tensor, wanted: torch.Tensor, tile: int = TILE
+) -> torch.Tensor:
     """Sum of -log softmax(hidden @ weight.T)[wanted]: hidden [n, width], weight [vocabulary, width], wanted [n]."""
     return FrozenHead.apply(hidden, weight, wanted, tile)
 

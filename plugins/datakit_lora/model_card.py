@@ -71,4 +71,6 @@ def _quantised_note(settings: LoraSettings) -> list[str]:
 
 
 def _loss(found: dict[str, Any] | None) -> str:
-    return f"{found['nll']:.4f} ({found['tokens']} tokens)" if found else "not measured: the dataset has no held-out split"
+    return (
+        f"{found['nll']:.4f} ({found['tokens']} tokens)" if found else "not measured: the dataset has no held-out split"
+    )

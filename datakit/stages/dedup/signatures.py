@@ -34,12 +34,12 @@ def sign(table: pa.Table, settings: dict[str, Any]) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from datakit.kernels.folding import fold
     from datakit.kernels.minhash import sign_folded
-    from datakit.kernels.shingles import fold
 
     texts = texts_of(table, settings["text"])
     offsets, data = fold(texts)
-    view = memoryview(data)
+    view = memoryview(data.data)
     bounds = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
     digests = [blake2b(view[start:end], digest_size=16).digest() for start, end in bounds]
     columns = {
@@ -104,7 +104,9 @@ class Index:
     @property
     def bytes_per_row(self) -> int:
         """Memory of the index, ids included, divided by its rows."""
-        held = self.digests.nbytes + self.shingles.nbytes + self.signatures.nbytes + self.row_of.nbytes + self.ids.nbytes
+        held = (
+            self.digests.nbytes + self.shingles.nbytes + self.signatures.nbytes + self.row_of.nbytes + self.ids.nbytes
+        )
         return held // max(1, len(self.shingles))
 
 
@@ -183,10 +185,10 @@ def to_datasketch(tables: Iterable[pa.Table], threshold: float = 0.8) -> MinHash
             index = MinHashLSH(num_perm=width, params=choose_bands(threshold, width))
         shared = np.array(permutations(width))
         rows = zip(table.column("id").to_pylist(), table.column("signature").to_pylist(), strict=True)
-        for (id, signature), shingles in zip(rows, table.column("shingles").to_pylist(), strict=True):
+        for (row_id, signature), shingles in zip(rows, table.column("shingles").to_pylist(), strict=True):
             if shingles:
                 values = np.frombuffer(signature, "<u4")
-                index.insert(id, MinHash(seed=SEED, hashvalues=values, permutations=shared, scheme="affine32"))
+                index.insert(row_id, MinHash(seed=SEED, hashvalues=values, permutations=shared, scheme="affine32"))
     if index is None:
         raise ValueError("no signature tables were given")
     return index

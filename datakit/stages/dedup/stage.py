@@ -9,7 +9,11 @@
 
 Who stays: the first row by name of the source, position, id (or the longest text, then the first). The answer is
 the same for any number of shards, workers or order of shards. Rows whose text is empty are never compared: they stay
-and are counted. 38 MB of Markdown (10,135 documents, word 5-grams): 0.5 s to sign, 0.3 s to cluster and verify, one core.
+and are counted.
+
+Cost for 38 MB of Markdown (10,135 documents, word 5-grams) on one core: 0.5 s to sign, 0.1 s to cluster and verify.
+Memory: the text of one shard, and 0.7 to 1.4 kB a row for the index and what is made of it (measured up to 152,025
+rows, at a constant 0.1 ms a row with reading and writing).
 """
 
 from __future__ import annotations
@@ -54,7 +58,7 @@ class Dedup(CorpusStage):
         from datakit.kernels import clusters, minhash
         from datakit.kernels.compiled import announce
 
-        announce(corpus.env.tell, "deduplication", minhash._sign, clusters.candidates)
+        announce(corpus.env.tell, "deduplication", minhash.sign_texts, clusters.candidates)
         settings = self.model_dump(include={"unit", "ngram", "permutations", "text", "near"})
         columns = columns_of(corpus.kind)
         signed = corpus.map(sign, {**settings, "version": SIGN_VERSION}, part="dedup-signatures", columns=columns)
@@ -116,8 +120,8 @@ def without(table: pa.Table, settings: dict[str, Any]) -> Outcome:
     told = table.select(["id", "source_id"]).take(rows)
     columns = (told.column("id"), told.column("source_id"), gone["exact"], gone["value"], gone["matched"])
     drops = [
-        (id, source_id, _drop(exact, value, matched, settings["threshold"]))
-        for id, source_id, exact, value, matched in zip(*(column.to_pylist() for column in columns), strict=True)
+        (row_id, source_id, _drop(exact, value, matched, settings["threshold"]))
+        for row_id, source_id, exact, value, matched in zip(*(column.to_pylist() for column in columns), strict=True)
     ]
     return Outcome(table.filter(keep), drops_table(drops))
 

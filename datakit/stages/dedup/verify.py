@@ -38,8 +38,11 @@ class Verifier:
 
         from datakit.kernels.clusters import intersections
 
-        rows, numbered = np.unique(np.concatenate([first, second]), return_inverse=True)
-        one, other = numbered[: len(first)], numbered[len(first) :]
+        wanted = np.zeros(len(self.index.shingles), np.bool_)
+        wanted[first] = wanted[second] = True
+        rows = np.flatnonzero(wanted)
+        number = np.cumsum(wanted, dtype=np.int64) - 1
+        one, other = number[first], number[second]
         shares = 1 + int(8 * self.index.shingles[rows].sum()) // self.sets_bytes
         shared, sizes = np.zeros(len(first), np.int64), np.zeros(len(rows), np.int64)
         for share in range(shares):

@@ -156,17 +156,16 @@ class _Making:
         counters = Counter({"mended_surrogates": rows.mended}) if rows.mended else Counter()
         if not self.rows:
             counters["empty_files"] += 1
+        lost = [(position, f"{self.name}:{position}", drop) for position, drop in rows.bad]
         if not rows.positions:
-            return Outcome(self._empty(), self._drops(rows.bad), counters=counters)
-        body = self._body(rows)
+            return Outcome(self._empty(), self._drops(lost), counters=counters)
+        body, named = self._body(rows), self._source_ids(rows)
         kept = [place for place, value in enumerate(body.values) if not isinstance(value, Drop)]
-        named = self._source_ids(rows)
-        gone = [(rows.positions[p], named[p], v) for p, v in enumerate(body.values) if isinstance(v, Drop)]
-        lost = self._drops([(position, drop) for position, _, drop in gone], [name for _, name, _ in gone], rows.bad)
+        lost += [(rows.positions[p], named[p], v) for p, v in enumerate(body.values) if isinstance(v, Drop)]
         table = self._core(rows, body, kept, named)
         for column, values in self._extra(rows, body, kept).items():
             table = table.append_column(column, values)
-        return Outcome(table, lost, counters=counters)
+        return Outcome(table, self._drops(lost), counters=counters)
 
     def check_unreadable(self) -> None:
         """SourceError if too many rows of the file could not be read."""
@@ -259,20 +258,11 @@ class _Making:
                 made[f"source.{name}"] = column
         return made
 
-    def _drops(
-        self,
-        drops: list[tuple[int, Drop]],
-        named: list[str] | None = None,
-        bad: list[tuple[int, Drop]] | None = None,
-    ) -> pa.Table | None:
-        """Drops in the order of the file. A row that could not be read has no content: its id is made of its place."""
-        lines = [(position, f"{self.name}:{position}", drop) for position, drop in bad or []]
-        names = named or [f"{self.name}:{position}" for position, _ in drops]
-        lines += [(position, name, drop) for (position, drop), name in zip(drops, names, strict=True)]
-        if not lines:
-            return None
+    def _drops(self, lines: list[tuple[int, str, Drop]]) -> pa.Table | None:
+        """Drops in the order of the file. Their ids are made of their place; no kept row has the occurrence -1."""
         lines.sort(key=lambda line: line[0])
-        return drops_table([(row_id(self.name, f"{position}"), name, drop) for position, name, drop in lines])
+        told = [(row_id(self.name, str(position), -1), named, drop) for position, named, drop in lines]
+        return drops_table(told) if told else None
 
     def _empty(self) -> pa.Table:
         return schema_of(self.stage.gives(None)).empty_table()

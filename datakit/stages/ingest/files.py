@@ -142,7 +142,7 @@ def _match(pattern: str) -> list[_Found]:
     try:
         fs, path = fsspec.core.url_to_fs(os.path.expanduser(pattern))
     except (ImportError, ValueError) as error:
-        raise SourceError("this kind of address can't be opened", where=pattern, fix=str(error).strip()) from error
+        raise SourceError("this kind of address can't be opened", where=pattern, fix=_needed(error)) from error
     behind = "::" + pattern.split("::", 1)[1] if "::" in pattern else ""
     with explained(pattern):
         if fs.isfile(path):
@@ -161,6 +161,12 @@ def _match(pattern: str) -> list[_Found]:
         seen = f"it holds {len(visible)} files ({' '.join(endings[:8])})" if visible else "nothing is there"
         raise SourceError(f"no file to read: {seen}", where=pattern, fix=f"datakit reads {READABLE}")
     return files
+
+
+def _needed(error: Exception) -> str:
+    """What to install for a file system; fsspec says so itself for all but http."""
+    said = str(error).strip()
+    return 'pip install "fsspec[http]"' if "aiohttp" in said else said
 
 
 def _single(fs: Any, path: str, behind: str) -> _Found:

@@ -1,8 +1,9 @@
 """The main text of an HTML page as Markdown-like plain text, by lxml.
 
 Scripts, forms, navigation, page headers and footers, side bars and blocks that are mostly links go; headings,
-paragraphs, lists, quotations, code and tables stay, in the spelling of Markdown, so that HTML and .md documents look alike behind
-ingest. `<main>` or `<article>` is taken where a page has it, else what is left of the body. No language is looked at.
+paragraphs, lists, quotations, code and tables stay, in the spelling of Markdown, so that HTML and .md documents look
+alike behind ingest. `<main>` or `<article>` is taken where a page has it, else what is left of the body. No language is
+looked at.
 
 A guard against greedy names ("has-sidebar" on the whole page): a block that holds more than half of the page's
 text is never removed for its class, id or links. Cost: about 10 MB of markup a second on one core.
@@ -14,103 +15,27 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-GONE = [
-    "script",
-    "style",
-    "noscript",
-    "template",
-    "nav",
-    "footer",
-    "aside",
-    "form",
-    "button",
-    "select",
-    "textarea",
-    "input",
-    "iframe",
-    "object",
-    "svg",
-    "canvas",
-    "dialog",
-    "audio",
-    "video",
-    "map",
-    "menu",
-    "rt",
-    "rp",
-    "head",
-]
+WORD = re.compile(r"[A-Z]?[a-z]+[0-9]?")
+GONE = WORD.findall(
+    "script style noscript template nav footer aside form button select textarea input iframe object svg canvas dialog "
+    "audio video map menu rt rp head"
+)
 ROLES = {"navigation", "banner", "contentinfo", "complementary", "search", "dialog", "alert", "menu", "menubar"}
 NAMES = frozenset(
-    [
-        "nav",
-        "navbar",
-        "navigation",
-        "menu",
-        "sidebar",
-        "breadcrumb",
-        "breadcrumbs",
-        "footer",
-        "cookie",
-        "cookies",
-        "consent",
-        "share",
-        "sharing",
-        "social",
-        "related",
-        "comments",
-        "advert",
-        "advertisement",
-        "ads",
-        "promo",
-        "newsletter",
-        "popup",
-        "modal",
-        "pagination",
-        "pager",
-        "skip",
-    ]
+    WORD.findall(
+        "nav navbar navigation menu sidebar breadcrumb breadcrumbs footer cookie cookies consent share sharing social "
+        "related comments advert advertisement ads promo newsletter popup modal pagination pager skip"
+    )
 )
 HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
-BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "blockquote",
-        "body",
-        "caption",
-        "center",
-        "dd",
-        "details",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "header",
-        "hr",
-        "html",
-        "li",
-        "main",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "summary",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "ul",
-    ]
-) | set(HEADINGS)
+BLOCKS = frozenset(HEADINGS) | frozenset(
+    WORD.findall(
+        "address article blockquote body caption center dd details div dl dt fieldset figcaption figure header hr html "
+        "li main ol p pre section summary table tbody td tfoot th thead tr ul"
+    )
+)
 KEPT = ("body", "main", "article")
 SPACE = re.compile(r"[ \t\n\r\f]+")
-WORD = re.compile(r"[A-Z]?[a-z]+")
 LINKED_SHARE = 0.6
 """A block whose text is links to more than this share is navigation."""
 

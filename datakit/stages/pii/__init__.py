@@ -2,7 +2,7 @@
 
     {use: pii}    ->    "[이름]님, [전화번호]로 연락드릴게요"    "[PERSON] can be reached at [EMAIL]"
 
-Properties: Korean first (a particle may follow a value directly); one mapping a record, over all of its messages and its
+Properties: Korean first (a particle may follow a value directly); one mapping a record, over its messages and
 `source.*` columns; text outside the spans is untouched; idempotent; the same bytes for any batch size and worker count.
 It fails closed: a document that cannot be searched is dropped or stops the run. No value, nor its context, leaves this
 stage in drops, counters, logs or errors. Cost: about a second for 20 MB of prose, for 8 MB that are dense with values.
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt
 
-from datakit.errors import ConfigError, Problem
+from datakit.errors import ConfigError, Problem, StageError
 from datakit.outcome import Drop, Outcome
 from datakit.schemas import map_texts, replace_column
 from datakit.stage import Env, RowStage, RowWork, keep_where
@@ -66,7 +66,9 @@ class Pii(RowStage):
         found = super().problems()
         if self.hashes and len(self._key()) < KEY_LEAST:
             fix = f"export {self.key_env}=... with {KEY_LEAST} characters or more"
-            found.append(Problem("key_env", f"`hash` needs a secret key in the environment variable {self.key_env}", fix))
+            found.append(
+                Problem("key_env", f"`hash` needs a secret key in the environment variable {self.key_env}", fix)
+            )
         if self.engine != "fast" and importlib.util.find_spec("presidio_analyzer") is None:
             found.append(Problem("engine", f"`{self.engine}` needs presidio-analyzer", "pip install presidio-analyzer"))
         if self.presidio and self.engine == "fast":
@@ -136,7 +138,10 @@ class _Work:
             for row, texts in enumerate(rows):
                 extra = [columns[name][row] or "" for name in beside]
                 rewritten.append(self._redact([*texts, *extra], langs[row]))
-            return [texts if isinstance(new, Drop) else new.texts[: len(texts)] for new, texts in zip(rewritten, rows, strict=True)]
+            return [
+                texts if isinstance(new, Drop) else new.texts[: len(texts)]
+                for new, texts in zip(rewritten, rows, strict=True)
+            ]
 
         changed = map_texts(batch, rewrite)
         for place, name in enumerate(beside):
@@ -158,12 +163,20 @@ class _Work:
 
     def _redact(self, texts: list[str], lang: str | None) -> Redacted | Drop:
         from datakit.stages.pii.redact import redact
-        from datakit.stages.pii.scan import TooDense
+        from datakit.stages.pii.scan import TooDenseError
 
         try:
             return redact(texts, self._find, self._write, lang)
-        except TooDense:
+        except TooDenseError:
             return Drop("pii_limit")
+        except StageError:
+            raise
+        except Exception as error:
+            # Whatever went wrong may quote text: the new error knows the class of the old one, nothing else.
+            failed = StageError(
+                f"removing personal data failed ({type(error).__name__})", fix="report it; no text was passed on"
+            )
+        raise failed
 
     def _verdict(self, new: Redacted | Drop) -> Drop | None:
         if isinstance(new, Drop):
@@ -177,7 +190,7 @@ class _Work:
 
 
 def _is_text_beside(field: pa.Field, names: Sequence[str]) -> bool:
-    """Whether a column holds text of the row beside its main text: `source.*`, tools, and the rendered text of an example."""
+    """Whether a column holds text beside the main one: `source.*`, tools, the rendered text of an example."""
     import pyarrow as pa
 
     if not (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
@@ -191,12 +204,13 @@ def _moved_spans(trained: pa.Array, edits: list[list[Any]]) -> pa.Array:
 
     from datakit.stages.pii.redact import moved
 
+    def shifted(span: dict[str, int], rounds: list[Any]) -> dict[str, int]:
+        return {"start": moved(span["start"], rounds, end=False), "end": moved(span["end"], rounds, end=True)}
+
     rows = [
-        None if spans is None else [
-            {"start": moved(span["start"], rounds, end=False), "end": moved(span["end"], rounds, end=True)} for span in spans
-        ]
+        None if spans is None else [shifted(span, rounds) for span in spans]
         for spans, rounds in zip(trained.to_pylist(), edits, strict=True)
-    ]  # fmt: skip
+    ]
     return pa.array(rows, trained.type)
 
 

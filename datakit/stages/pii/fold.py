@@ -10,7 +10,9 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
-_INVISIBLE = "\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff\x00"
+_INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff\x00"
+)
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u3161\ufe58\ufe63\uff0d"
 _SPACES = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _MASKS = "\u25cf\u25cb\u2022\u25a0\u25a1\u25ef\u2b24\u2217\u204e\u2731"
@@ -19,7 +21,9 @@ _FOLDED |= {ord(char): "-" for char in _DASHES} | {ord(char): " " for char in _S
 _FOLDED |= {ord(char): "*" for char in _MASKS} | {0xFE6B: "@", 0x301C: "~", 0x223C: "~", 0x2024: ".", 0xFF61: "."}
 _ODD = re.compile("[" + re.escape("".join(map(chr, _FOLDED))) + "]")
 _GONE = re.compile(f"[{_INVISIBLE}]")
-_MAYBE = re.compile("[\x00\u00a0\u00ad\u034f\u061c\u115f\u1160\u180e\u2000-\u206f\u2212-\u223c\u25a0-\u25ef\u2731\u2b24\u3000\u301c\u3161\ufe00-\uffff]")
+_MAYBE = re.compile(
+    "[\x00\u00a0\u00ad\u034f\u061c\u115f\u1160\u180e\u2000-\u206f\u2212-\u223c\u25a0-\u25ef\u2731\u2b24\u3000\u301c\u3161\ufe00-\uffff]"
+)
 
 
 @dataclass(slots=True)

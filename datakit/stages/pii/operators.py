@@ -93,7 +93,7 @@ def writer(operator: Operator, operators: Mapping[str, Operator], key: bytes) ->
 
 
 def language_of(texts: list[str], lang: str | None) -> str:
-    """`ko` or `en` for the tags of a row: its `lang`, else by the share of Hangul among its letters (a fifth or more)."""
+    """`ko` or `en` for the tags of a row: its `lang`, else by the share of Hangul among its letters (a fifth)."""
     if lang:
         return "ko" if lang.startswith("ko") else "en"
     hangul = sum(len(found) for text in texts for found in _HANGUL.findall(text))

@@ -1,6 +1,6 @@
 """presidio-analyzer as the second engine, and our rules as its recognizers.
 
-`presidio_recognizers()` hands out every declared rule, so that anyone can register them in an AnalyzerEngine of their own.
+`presidio_recognizers()` hands out every declared rule, so that anyone can register them in an AnalyzerEngine.
 The engine here runs them without an NLP model (Presidio's no-op engine), offline (tldextract is kept from the network),
 with Presidio's logger muted (it can log values), and fails closed: Presidio skips a recognizer that timed out, here the
 run stops. Importing presidio-analyzer costs 1 to 17 s, running it about 50 times what the fast engine costs.
@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 from datakit.errors import ConfigError, Problem, StageError
 from datakit.stages.pii.fold import Folded, fold
 from datakit.stages.pii.rules import SCORES, Evidence, Rule, all_rules
-from datakit.stages.pii.scan import Judge, Lists, Span, TooDense, matches
+from datakit.stages.pii.scan import Judge, Lists, Span, TooDenseError, live, matches
 
 if TYPE_CHECKING:
     from presidio_analyzer import EntityRecognizer, RecognizerResult
 
 FOREIGN_TYPES = {
     "EMAIL_ADDRESS": "EMAIL", "PHONE_NUMBER": "PHONE", "CREDIT_CARD": "CARD", "IP_ADDRESS": "IP", "MAC_ADDRESS": "MAC",
-    "IBAN_CODE": "IBAN", "US_BANK_NUMBER": "BANK_ACCOUNT", "US_DRIVER_LICENSE": "DRIVER_LICENSE", "US_PASSPORT": "PASSPORT",
+    "IBAN_CODE": "IBAN", "US_BANK_NUMBER": "BANK_ACCOUNT", "US_DRIVER_LICENSE": "DRIVER_LICENSE",
+    "US_PASSPORT": "PASSPORT",
     "KR_RRN": "RRN", "KR_FRN": "FRN", "KR_BRN": "BRN", "KR_DRIVER_LICENSE": "DRIVER_LICENSE", "KR_PASSPORT": "PASSPORT",
 }  # fmt: skip
 """Presidio's entity types -> ours; types that are not here keep their names."""
@@ -71,7 +72,7 @@ def _recognizer_class() -> Callable[[Rule, str], Any]:
             if self.rule.entity not in entities:
                 return []
             folded, judge = _judge_of(text)
-            return [self._result(folded, span) for span in matches(self.rule, judge, 0, len(folded.text))]
+            return [self._result(folded, span) for span in matches(live(self.rule), judge, 0, len(folded.text))]
 
         def _result(self, folded: Folded, span: Span) -> RecognizerResult:
             start, end = folded.original(span.start, span.end)
@@ -101,9 +102,10 @@ def _foreign_recognizers(names: Sequence[str]) -> list[EntityRecognizer]:
     unknown = [name for name in names if not hasattr(predefined_recognizers, name)]
     if unknown:
         known = [name for name in dir(predefined_recognizers) if name.endswith("Recognizer")]
-        raise ConfigError([
-            Problem("presidio", f"presidio-analyzer has no recognizer {name!r}", f"it has {', '.join(known[:12])} ...") for name in unknown
-        ])  # fmt: skip
+        fix = f"it has {', '.join(known[:12])} ..."
+        raise ConfigError(
+            [Problem("presidio", f"presidio-analyzer has no recognizer {name!r}", fix) for name in unknown]
+        )
     return [getattr(predefined_recognizers, name)(supported_language=_LANGUAGE) for name in names]
 
 
@@ -111,7 +113,12 @@ class PresidioFind:
     """The second engine: spans of one text by presidio-analyzer with our rules, and some of its own recognizers."""
 
     def __init__(
-        self, entities: Sequence[str] | None = None, *, allow: Sequence[str] = (), deny: Sequence[str] = (), own: Sequence[str] = ()
+        self,
+        entities: Sequence[str] | None = None,
+        *,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
+        own: Sequence[str] = (),
     ) -> None:
         self._watch = _TimeoutWatch()
         self._mute()
@@ -137,7 +144,7 @@ class PresidioFind:
         self._watch.timed_out = False
         try:
             results = self._engine.analyze(text, language=_LANGUAGE)
-        except (StageError, TooDense):
+        except (StageError, TooDenseError):
             raise
         except Exception as error:
             # Presidio's exceptions can quote a value ("Did not find word ..."): only the class name goes on.
@@ -145,9 +152,11 @@ class PresidioFind:
         else:
             failed = None
         if failed is not None:
-            raise failed from None
+            raise failed
         if self._watch.timed_out:
-            raise StageError("a Presidio recognizer timed out on a document", fix="use `engine: fast`; no text was passed on")
+            raise StageError(
+                "a Presidio recognizer timed out on a document", fix="use `engine: fast`; no text was passed on"
+            )
         found = [self._span(result) for result in results]
         kept = [span for span in found if self._entities is None or span.entity in self._entities]
         return self._lists.settle(Folded(text, []), kept)

@@ -16,7 +16,9 @@ from datakit.stages.pii.rules import Evidence
 from datakit.stages.pii.scan import Find, Span, occurrences, resolve
 
 _ROUNDS = 6
-_ECHOED = frozenset({"PERSON", "BANK_ACCOUNT", "PASSPORT", "DRIVER_LICENSE", "MESSENGER_ID", "SECRET", "PHONE", "CARD", "RRN", "FRN"})
+_ECHOED = frozenset(
+    {"PERSON", "BANK_ACCOUNT", "PASSPORT", "DRIVER_LICENSE", "MESSENGER_ID", "SECRET", "PHONE", "CARD", "RRN", "FRN"}
+)
 
 Edit = tuple[int, int, int]
 """A replaced span of the old text and the length of what took its place."""
@@ -32,7 +34,9 @@ class Redacted:
     """One list a text, of one list a round."""
 
 
-def redact(texts: Sequence[str], find: Find, write: Callable[[str, str, str], str], lang: str | None = None) -> Redacted:
+def redact(
+    texts: Sequence[str], find: Find, write: Callable[[str, str, str], str], lang: str | None = None
+) -> Redacted:
     """Replace all personal data in the texts of one record; `write(entity, value, lang)` gives the replacement."""
     done = Redacted(list(texts), edits=[[] for _ in texts])
     tongue = ""

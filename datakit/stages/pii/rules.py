@@ -12,20 +12,27 @@ All patterns are bounded, so that cost stays linear in the length of the text.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, get_args
 
 EntityType = Literal[
-    "EMAIL", "PHONE", "RRN", "FRN", "PASSPORT", "DRIVER_LICENSE", "BRN", "CORP_NO", "BANK_ACCOUNT", "CARD", "VEHICLE", "IP",
-    "MAC", "IBAN", "US_SSN", "SECRET", "URL_CREDENTIAL", "MESSENGER_ID", "PERSON", "ADDRESS", "BIRTH_DATE",
+    "EMAIL", "PHONE", "RRN", "FRN", "PASSPORT", "DRIVER_LICENSE", "BRN", "CORP_NO", "BANK_ACCOUNT", "CARD", "VEHICLE",
+    "IP", "MAC", "IBAN", "US_SSN", "SECRET", "URL_CREDENTIAL", "MESSENGER_ID", "PERSON", "ADDRESS", "BIRTH_DATE",
 ]  # fmt: skip
 ENTITY_TYPES: tuple[EntityType, ...] = get_args(EntityType)
 VETO = "VETO"
 """The kind of a word that says: the number here is no personal data."""
 LISTED = "LISTED"
 """The entity type of values on the deny list."""
+
+
+LEFT = r"(?<![0-9A-Za-z_])(?<![0-9][.\-])"
+"""What may not stand before a number: a letter or digit, or a digit and a separator (then it goes on from there)."""
+RIGHT = r"(?![0-9])(?!-[0-9]{2})"
+"""What may not stand behind a number."""
 
 
 class Evidence(IntEnum):
@@ -77,13 +84,13 @@ ENTITIES: dict[str, Entity] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One declared rule. The value is the named group that matched (`v`, `w`), or the whole match if the pattern names none.
+    """One declared rule. The value is group `v` or `w` of the pattern, or the whole match if it has neither.
 
     id        unique name, snake_case
-    digits    > 0: the value lies in a run of digits and separators with at least so many digits
-    needles   literal strings, one of which stands within `back` characters after, or `ahead` before, the value's ends
-    near      a regular expression used like a needle, for anchors that are no literal
-    (none of the three: the pattern begins with a digit and is run over the whole text)
+    digits    > 0: the value lies in a run of digits and separators with at least so many digits, and the
+              pattern begins with LEFT and then a digit, `(` or `+`
+    needles   literal anchors, one of which every match holds: a match begins at most `back` characters before its
+              beginning and ends at most `ahead` behind it; ASCII case is ignored and `0` stands for any digit
     guard     False: never a value of this kind, whatever the label says
     check     True: a check digit holds
     alone     whether the shape is enough when there is neither label nor check digit
@@ -96,7 +103,6 @@ class Rule:
     pattern: str
     digits: int = 0
     needles: tuple[str, ...] = ()
-    near: str = ""
     back: int = 0
     ahead: int = 0
     guard: Callable[[str], bool] | None = None
@@ -121,6 +127,25 @@ def all_labels() -> dict[str, tuple[str, ...]]:
 
     kinds = (*ENTITY_TYPES, VETO)
     return {kind: (*rules_ko.LABELS.get(kind, ()), *rules_en.LABELS.get(kind, ())) for kind in kinds}
+
+
+def trie(words: Iterable[str]) -> str:
+    """A regular expression for the longest of some literal words: an alternation that branches on each character."""
+    root: dict[str, dict] = {}
+    for word in sorted(set(words)):
+        node = root
+        for char in word:
+            node = node.setdefault(char, {})
+        node[""] = {}
+    return _branches(root)
+
+
+def _branches(node: dict[str, dict]) -> str:
+    parts = [re.escape(char) + _branches(below) for char, below in node.items() if char]
+    if not parts:
+        return ""
+    joined = parts[0] if len(parts) == 1 and "" not in node else f"(?:{'|'.join(parts)})"
+    return f"{joined}?" if "" in node else joined
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -1,16 +1,15 @@
 """Rules that do not depend on a language: addresses of the net, cards, IBAN, keys and passwords, phones with a country code."""
+# ruff: noqa: E501  (patterns and word lists read better unbroken)
 
 from __future__ import annotations
 
 from datakit.stages.pii import checksums
-from datakit.stages.pii.rules import Rule
+from datakit.stages.pii.rules import LEFT, RIGHT, Rule
 
 _LETTER = "A-Za-z\u00c0-\u024f\u0370-\u052f"
 _LOCAL = f"(?:[{_LETTER}0-9](?:[{_LETTER}0-9._%+'-]{{0,63}}))"
 _DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,6}[A-Za-z]{2,24}"
 _SEP = r"[ .\-()/]{0,2}"
-_LEFT = r"(?<![0-9A-Za-z_])(?<![0-9][.\-])"
-_RIGHT = r"(?![0-9])(?!-[0-9]{2})"
 
 # ISO 13616: length of the part after country and check digits -> countries.
 _IBAN = {
@@ -22,6 +21,9 @@ _IBAN = {
 _IBAN_PATTERN = "|".join(
     f"(?:{'|'.join(names.split())})[0-9]{{2}}(?: ?[A-Z0-9]){{{length}}}" for length, names in _IBAN.items()
 )
+
+_HEX = "abcdef0"
+_PAIRS = tuple(f"{sign}{a}{b}{sign}" for sign in ":-" for a in _HEX for b in _HEX)
 
 _SECRET_SHAPES = (
     r"AKIA[0-9A-Z]{16}|ASIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{22,255}|glpat-[A-Za-z0-9_-]{18,64}"
@@ -38,9 +40,20 @@ _ASSIGNED = (
     r"(?i:pass(?:word|wd|phrase|code)|pwd|secret(?:[_ -]?key)?|api[_ -]?(?:key|secret)|(?:access|auth|bearer|refresh)[_ -]?(?:token|key)"
     r"|client[_ -]?secret|private[_ -]?key|token)|비밀번호|패스워드|비번|암호|인증키|접근키|시크릿키?|API ?키|액세스 ?토큰|토큰"
 )
-_ASSIGNED_NEEDLES = (
-    "assword", "ASSWORD", "asswd", "ASSWD", "assphrase", "asscode", "pwd", "PWD", "ecret", "ECRET", "api", "API", "Api", "oken",
-    "TOKEN", "access_key", "access key", "private_key", "비밀번호", "패스워드", "비번", "암호", "인증키", "접근키", "시크릿",
+_ASSIGNED_ENDS = (
+    *(f"{word}{sign}" for word in (
+        "password", "passwd", "passphrase", "passcode", "pwd", "secret", "secret_key", "secret-key", "secret key", "secretkey", "api_key", "api-key",
+        "api key", "apikey", "api_secret", "api-secret", "api secret", "apisecret", "token", "access_key", "access-key", "access key", "accesskey",
+        "auth_key", "auth-key", "auth key", "authkey", "bearer_key", "bearer-key", "bearer key", "bearerkey", "refresh_key", "refresh-key", "refresh key",
+        "refreshkey", "client_secret", "client-secret", "client secret", "clientsecret", "private_key", "private-key", "private key", "privatekey",
+    ) for sign in (":", "=", '"', "'", "`", " ", "\n", "는", "은", "이", "가", "를", "을")),
+    "비밀번호", "패스워드", "비번", "암호", "인증키", "접근키", "시크릿", "api키", "api 키", "토큰",
+)  # fmt: skip
+
+
+_QUERY_NEEDLES = (
+    "token=", "key=", "password=", "passwd=", "pwd=", "session=", "sessionid=", "session_id=", "sid=", "secret=", "signature=", "sig=",
+    "mail=", "phone=", "tel=", "mobile=", "name=", "user=", "userid=", "user_id=", "birth=", "ssn=", "jumin=",
 )  # fmt: skip
 
 
@@ -94,15 +107,15 @@ RULES = (
             r"[?&](?i:access_token|auth_token|token|api_?key|key|password|passwd|pwd|session(?:_?id)?|sid|secret|signature|sig"
             r"|e?mail|phone|tel|mobile|name|user(?:_?(?:id|name))?|birth|ssn|jumin)=(?P<v>[^\s&#\"'<>\[\]가-힣)]{3,512})"
         ),
-        needles=("=",),
-        back=16,
+        needles=_QUERY_NEEDLES,
+        back=20,
         ahead=514,
         labelled=True,
     ),
     Rule(
         id="ipv4",
         entity="IP",
-        pattern=r"(?<![0-9A-Za-z_.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\.?[0-9])",
+        pattern=rf"{LEFT}(?<!\.)[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}}(?!\.?[0-9])",
         digits=4,
         guard=checksums.public_ipv4,
         alone=True,
@@ -111,8 +124,8 @@ RULES = (
         id="ipv6",
         entity="IP",
         pattern=r"(?<![0-9A-Za-z:._])[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z:])",
-        needles=(":",),
-        back=5,
+        needles=("0:0", "::", *(f"{a}:{b}" for a in "abcdef0" for b in "abcdef0")),
+        back=24,
         ahead=36,
         guard=checksums.public_ipv6,
         alone=True,
@@ -122,8 +135,8 @@ RULES = (
         firm=True,
         entity="MAC",
         pattern=r"(?<![0-9A-Za-z:-])[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})(?![0-9A-Za-z:-])",
-        near=r"[:-][0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]",
-        back=3,
+        needles=_PAIRS,
+        back=10,
         ahead=18,
         alone=True,
     ),
@@ -131,8 +144,8 @@ RULES = (
         id="iban",
         entity="IBAN",
         pattern=rf"(?<![0-9A-Za-z])(?:{_IBAN_PATTERN})(?![0-9A-Za-z])",
-        near=r"[0-9]{2} ?[0-9A-Z]{4} ?[0-9A-Z]{4} ?[0-9A-Z]{2}",
-        back=2,
+        needles=tuple(f"{country}00" for names in _IBAN.values() for country in names.split()),
+        back=1,
         ahead=44,
         check=checksums.iban_check,
     ),
@@ -140,8 +153,8 @@ RULES = (
         id="card_grouped",
         entity="CARD",
         pattern=(
-            rf"{_LEFT}(?:[0-9]{{4}}([ \-.])[0-9]{{4}}\1[0-9]{{4}}\1[0-9]{{4}}(?:\1[0-9]{{3}})?"
-            rf"|3[0-9]{{3}}[ \-.][0-9]{{6}}[ \-.][0-9]{{4,5}}){_RIGHT}"
+            rf"{LEFT}(?:[0-9]{{4}}(?P<card>[ \-.])[0-9]{{4}}(?P=card)[0-9]{{4}}(?P=card)[0-9]{{4}}(?:(?P=card)[0-9]{{3}})?"
+            rf"|3[0-9]{{3}}[ \-.][0-9]{{6}}[ \-.][0-9]{{4,5}}){RIGHT}"
         ),
         digits=14,
         guard=checksums.not_repeated,
@@ -150,7 +163,7 @@ RULES = (
     Rule(
         id="card_bare",
         entity="CARD",
-        pattern=rf"{_LEFT}[0-9]{{12,19}}{_RIGHT}",
+        pattern=rf"{LEFT}[0-9]{{12,19}}{RIGHT}",
         digits=12,
         guard=checksums.not_repeated,
         check=checksums.card_check,
@@ -160,7 +173,7 @@ RULES = (
         firm=True,
         entity="PHONE",
         pattern=(
-            r"(?<![0-9A-Za-z_+])\(?(?:\+[1-9][0-9]{0,2}|00[1-9][0-9]{0,2}(?=[ .\-(]))\)?"
+            rf"{LEFT}(?<!\+)\(?(?:\+[1-9][0-9]{{0,2}}|00[1-9][0-9]{{0,2}}(?=[ .\-(]))\)?"
             rf"(?:{_SEP}\(0\))?(?:{_SEP}[0-9]){{6,12}}(?![0-9])"
         ),
         digits=7,
@@ -207,8 +220,8 @@ RULES = (
             rf"(?:{_ASSIGNED})[\"'`]?(?:\s?(?:는|은|가|이|를|을))?\s{{0,2}}(?:[:=]|=>|:=| is | was )\s{{0,2}}[\"'`]?"
             r"(?P<v>(?![\[<${*])[!#-&(-+./-;=?-Z^_a-z~\-]{4,256}?)(?=[\"'`,;)\s가-힣<\]]|\.?\s|\.?$|$)"
         ),
-        needles=_ASSIGNED_NEEDLES,
-        back=12,
+        needles=_ASSIGNED_ENDS,
+        back=4,
         ahead=290,
         guard=secret_value,
         labelled=True,
@@ -221,8 +234,8 @@ RULES = (
             r"(?P<v>(?=[!-~]{0,63}[A-Za-z])(?=[!-~]{0,63}[0-9])(?![\[<${*])[!#-&(-+./-;=?-Z^_a-z~\-]{6,64}?)"
             r"(?=[\"'`,;)\s가-힣<\]]|\.?\s|\.?$|$)"
         ),
-        needles=_ASSIGNED_NEEDLES,
-        back=12,
+        needles=_ASSIGNED_ENDS,
+        back=4,
         ahead=90,
         guard=secret_value,
         labelled=True,

@@ -1,12 +1,10 @@
 """English rules, label words and veto words: US and UK shapes of phones and addresses, SSN, names by title or label."""
+# ruff: noqa: E501  (patterns and word lists read better unbroken)
 
 from __future__ import annotations
 
 from datakit.stages.pii import checksums
-from datakit.stages.pii.rules import VETO, Rule, words
-
-_LEFT = r"(?<![0-9A-Za-z_])(?<![0-9][.\-])"
-_RIGHT = r"(?![0-9])(?!-[0-9]{2})"
+from datakit.stages.pii.rules import LEFT, RIGHT, VETO, Rule, words
 
 _CAP = r"[A-Z\u00c0-\u00de\u0100-\u024f\u0391-\u03a9\u0410-\u042f][\w'\u2019]{0,20}(?:-[A-Z\u00c0-\u00de][\w'\u2019]{1,20})?"
 _MIDDLE = r"(?: (?:[A-Z]\.?(?= )|van|von|de|der|den|la|bin|al))"
@@ -43,7 +41,7 @@ def latin_name(value: str) -> bool:
 
 def ssn(value: str) -> bool:
     """The ranges that the Social Security Administration gives out (no 000, 666, 9xx; no empty group)."""
-    found = "".join(map(str, checksums.digits_of(value)))
+    found = checksums.digit_text(value)
     return found[:3] not in {"000", "666"} and found[0] != "9" and found[3:5] != "00" and found[5:] != "0000"
 
 
@@ -56,7 +54,7 @@ RULES = (
     Rule(
         id="ssn",
         entity="US_SSN",
-        pattern=rf"{_LEFT}[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}{_RIGHT}",
+        pattern=rf"{LEFT}[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}{RIGHT}",
         digits=9,
         guard=ssn,
         alone=True,
@@ -65,7 +63,7 @@ RULES = (
     Rule(
         id="ssn_labelled",
         entity="US_SSN",
-        pattern=rf"{_LEFT}[0-9]{{3}}[ \-.]?[0-9]{{2}}[ \-.]?[0-9]{{4}}{_RIGHT}",
+        pattern=rf"{LEFT}[0-9]{{3}}[ \-.]?[0-9]{{2}}[ \-.]?[0-9]{{4}}{RIGHT}",
         digits=9,
         guard=ssn,
         lang="en",
@@ -74,7 +72,7 @@ RULES = (
         id="phone_us",
         entity="PHONE",
         pattern=(
-            r"(?<![0-9A-Za-z_.\-])(?:1[ .\-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[\-.])[2-9][0-9]{2}[\-. ][0-9]{4}"
+            rf"{LEFT}(?<![.\-])(?:1[ .\-])?(?:\([2-9][0-9]{{2}}\) ?|[2-9][0-9]{{2}}[\-.])[2-9][0-9]{{2}}[\-. ][0-9]{{4}}"
             r"(?:\s?(?:x|ext\.?)\s?[0-9]{1,6})?(?![0-9\-])"
         ),
         digits=10,
@@ -85,8 +83,8 @@ RULES = (
         id="phone_trunk",
         entity="PHONE",
         pattern=(
-            r"(?<![0-9A-Za-z_.\-])(?:\(0[1-9][0-9]{2,3}\) ?[0-9]{3} ?[0-9]{3,4}|0[1-9][0-9]{2,3}[ \-][0-9]{3}[ \-]?[0-9]{3,4}"
-            r"|0[1-9](?:([ .\-])[0-9]{2})(?:\1[0-9]{2}){3})(?![0-9\-])"
+            rf"{LEFT}(?<![.\-])(?:\(0[1-9][0-9]{{2,3}}\) ?[0-9]{{3}} ?[0-9]{{3,4}}|0[1-9][0-9]{{2,3}}[ \-][0-9]{{3}}[ \-]?[0-9]{{3,4}}"
+            r"|0[1-9](?P<trunk>[ .\-])[0-9]{2}(?:(?P=trunk)[0-9]{2}){3})(?![0-9\-])"
         ),
         digits=9,
         alone=True,
@@ -95,7 +93,7 @@ RULES = (
     Rule(
         id="account_en",
         entity="BANK_ACCOUNT",
-        pattern=r"(?<![0-9A-Za-z_.\-])[0-9]{7,17}(?![0-9])",
+        pattern=rf"{LEFT}(?<![.\-])[0-9]{{7,17}}(?![0-9])",
         digits=7,
         guard=checksums.not_repeated,
         lang="en",
@@ -119,9 +117,20 @@ RULES = (
             r"(?P<v>@[A-Za-z0-9][A-Za-z0-9._-]{2,31}|(?=[A-Za-z0-9.:#-]{0,24}[0-9_])[A-Za-z][A-Za-z0-9._#:-]{2,36}"
             r"|(?<=[A-Za-z]: )[A-Za-z][A-Za-z0-9]{1,30}[._:-][A-Za-z0-9._:-]{1,30}|live:[A-Za-z0-9._-]{3,31})"
         ),
-        near=(
-            r"(?:akao|AKAO|elegram|hatsApp|hatsapp|eChat|echat|LINE|Line|line|iscord|kype|nstagram|Insta|insta|ignal|napchat|witter|lack)"
-            r"[A-Za-z' ]{0,20}\s?(?:is|:|=|\()"
+        needles=tuple(
+            f"{app}{said}"
+            for app in words(
+                "akaotalk akao_talk akao elegram hatsapp echat line iscord kype nstagram insta ignal napchat witter lack"
+            )
+            for said in (
+                ":",
+                "=",
+                "(",
+                *(f" {sign}" for sign in ":=("),
+                *(f" {word}" for word in words("is id handle user account name tag 's")),
+                "'s",
+                "id",
+            )
         ),
         back=4,
         ahead=60,
@@ -132,7 +141,9 @@ RULES = (
         id="name_titled",
         entity="PERSON",
         pattern=rf"(?<![A-Za-z])(?:Mr|Ms|Mrs|Miss|Dr|Prof|Professor|Mx|Sir|Dame)\.? (?P<v>{_FULL})",
-        near=r"(?:Mr|Ms|Mrs|Miss|Dr|Prof|Professor|Mx|Sir|Dame)\.? ",
+        needles=tuple(
+            f"{title}{end} " for title in words("mr ms mrs miss dr prof professor mx sir dame") for end in ("", ".")
+        ),
         ahead=120,
         guard=latin_name,
         labelled=True,
@@ -145,8 +156,12 @@ RULES = (
             rf"(?i:(?:full |customer |contact |patient |account |card ?|first |last )?name(?: on card)?|attn|recipient)\s?[:=]\s{{0,2}}"
             rf"(?P<v>{_TWO})"
         ),
-        near=r"(?i:name|attn|ecipient)[A-Za-z ]{0,10}[:=]",
-        back=12,
+        needles=tuple(
+            f"{label}{sign}"
+            for label in ("name", "name on card", "attn", "recipient")
+            for sign in (":", "=", " :", " =")
+        ),
+        back=14,
         ahead=90,
         guard=latin_name,
         labelled=True,
@@ -156,7 +171,7 @@ RULES = (
         id="name_holder_en",
         entity="PERSON",
         pattern=rf"(?i:account ?holder|card ?holder|beneficiary|payee)(?:'s name)?\s?(?:[:=]|is|was)?\s{{1,2}}(?P<v>{_TWO})",
-        needles=("older", "eneficiary", "ayee"),
+        needles=words("accountholder account_holder cardholder card_holder beneficiary payee"),
         back=12,
         ahead=90,
         guard=latin_name,
@@ -167,7 +182,7 @@ RULES = (
         id="name_said_en",
         entity="PERSON",
         pattern=rf"(?:[Mm]y name is|[Nn]ame's|I am called|[Tt]his is (?=[A-Z][a-z]+ [A-Z][a-z]+ (?:speaking|calling|from)))\s(?P<v>{_FULL})",
-        needles=("name is", "ame's", "called", "his is"),
+        needles=("name is ", "name's ", "am called ", "this is "),
         back=8,
         ahead=100,
         guard=latin_name,
@@ -181,7 +196,11 @@ RULES = (
             rf"(?<![0-9A-Za-z.,\-])[0-9]{{1,6}}[A-Za-z]? (?:[NSEW]\.? |North |South |East |West )?(?:[A-Z][A-Za-z'.-]{{1,20}} |[0-9]{{1,3}}(?:st|nd|rd|th) )"
             rf"{{1,3}}(?:{_STREET})\.?(?![A-Za-z]){_UNIT}{_TOWN}"
         ),
-        near=rf" (?:{_STREET})(?![A-Za-z])",
+        needles=tuple(
+            f" {street}{end}"
+            for street in _STREET.lower().split("|")
+            for end in (" ", ".", ",", "\n", ";", ")", "?", "!", ":")
+        ),
         back=80,
         ahead=110,
         labelled=True,
@@ -191,7 +210,41 @@ RULES = (
         id="birth_en",
         entity="BIRTH_DATE",
         pattern=rf"(?i:date of birth|birth ?date|birthday|dob|d\.o\.b\.?|born)(?: ?\([^)\n]{{1,14}}\))?\s?(?:is|was|on|:|=|,)?\s?(?:on )?\s?(?P<v>{_DATE})",
-        near=r"(?i:irth|dob|d\.o\.b|born)",
+        needles=(
+            *(
+                f"{said}{end}"
+                for said in ("birth", "birthday", "dob", "d.o.b", "d.o.b.")
+                for end in (":", "=", " :", " is", " was", " 0", ":0", " (", ",", " on", "\n")
+            ),
+            *(
+                f"born{end}"
+                for end in (
+                    " 0",
+                    " on",
+                    ":",
+                    ",",
+                    " was",
+                    "\n",
+                    " jan",
+                    " feb",
+                    " mar",
+                    " apr",
+                    " may",
+                    " jun",
+                    " jul",
+                    " aug",
+                    " sep",
+                    " oct",
+                    " nov",
+                    " dec",
+                )
+            ),
+            *(
+                f"{said} {month}"
+                for said in ("birth", "birthday", "dob")
+                for month in words("jan feb mar apr may jun jul aug sep oct nov dec")
+            ),
+        ),
         back=12,
         ahead=60,
         labelled=True,
@@ -211,7 +264,9 @@ LABELS: dict[str, tuple[str, ...]] = {
     "PHONE": words(
         "phone phones telephone tel mobile cell cellphone cell_phone fax call calling contact text whatsapp sms hotline dial ring phone_number office registered landline"
     ),
-    "BANK_ACCOUNT": words("account_number account_no bank_account acct acct_no account routing_number sort_code a/c deposit"),
+    "BANK_ACCOUNT": words(
+        "account_number account_no bank_account acct acct_no account routing_number sort_code a/c deposit"
+    ),
     "CARD": words("card credit_card debit_card card_number visa mastercard amex american_express cc pan"),
     "IBAN": words("iban"),
     "IP": words("ip ip_address address host server"),

@@ -1,11 +1,12 @@
 """quality: some thirty signals of every text in one pass, and rules with thresholds over them.
 
-The signals of all rows, kept and dropped, are written beside the shard (`quality.*`), so that a threshold can be moved with the
-figures at hand. A row that fails several rules is dropped once, for the first in the order of profiles.RULES; the counters name
-every rule it fails (`fails few_words`: 12). Thresholds come from a profile (profiles.py, with sources); each can be set
-alone. Korean is measured in eojeol and syllables, with particles for stop words; nothing is taken over from English unseen.
+The signals of all rows, kept and dropped, are written beside the shard (`quality.*`), so that a threshold can be
+moved with the figures at hand. A row that fails several rules is dropped once, for the first in the order of
+profiles.RULES; the counters name every rule it fails (`fails few_words`: 12). Thresholds come from a profile
+(profiles.py, with sources); each can be set alone. Korean is measured in eojeol and syllables, with particles for
+stop words; nothing is taken over from English unseen.
 
-Cost: 40 MB/s a core (kernels/signals.py, kernels/phrases.py).
+Cost: about 35 MB/s a core (kernels/signals.py, kernels/phrases.py).
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Quality(RowStage):
     rules: ClassVar[tuple[str, ...]] = tuple(rule.name for rule in RULES)
 
     profile: Profile = "auto"
-    """Where thresholds come from; auto: general-* for documents, instruction-* for examples, by each row's language."""
+    """Where thresholds come from; auto: general-* for documents, instruction-* for examples, by each row's
+    language."""
     phrases: FileRef = ""
     """A text file with further boilerplate phrases, one a line."""
     min_characters: Count = None

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 VERSION = 1
 """Bumped by hand when a rule changes: it is in the key of the mined parts."""
 WEIGHTS = {
-    "definition": 3.0, "term": 2.0, "reason": 4.0, "result": 3.0, "example": 3.0, "restate": 3.0, "answer": 4.0,
+    "definition": 5.0, "term": 2.0, "reason": 4.0, "result": 3.0, "example": 3.0, "restate": 3.0, "answer": 4.0,
     "order": 3.0, "title": 1.5, "question": 2.0, "heading": 1.0, "summary": 1.5, "when": 1.5, "extract": 1.5,
-    "connective": 1.5, "check": 1.0, "cloze": 0.7,
+    "connective": 1.5, "check": 0.6, "cloze": 0.5,
 }  # fmt: skip
 """How readily a kind of task is chosen: tasks that need understanding before ones that need only looking up."""
 SENTENCE_RULES = {"ko": mine_ko.sentence_tasks, "en": mine_en.sentence_tasks}
@@ -52,11 +52,13 @@ class MineSettings:
 def mine_table(table: pa.Table, settings: dict[str, Any]) -> pa.Table:
     """Example rows mined from a table of documents; documents without a task leave a row with `dropped` set.
 
-    A top-level function for `Corpus.map`. `settings`: the fields of MineSettings as canonical JSON values.
+    A top-level function for `Corpus.map`. `settings`: the fields of MineSettings as canonical JSON values, and
+    the `version` of the rules, which is there for the key of the part only.
     """
     from datakit.schemas import table_from_rows
 
-    known = MineSettings(**{**settings, "tasks": tuple(settings["tasks"] or TASKS)})
+    wanted = {name: value for name, value in settings.items() if name not in ("version", "tasks")}
+    known = MineSettings(**wanted, tasks=tuple(settings["tasks"] or TASKS))
     rows = [row for document in table.to_pylist() for row in mine_document(document, known)]
     return table_from_rows(rows, "example") if rows else _empty()
 

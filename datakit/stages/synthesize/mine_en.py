@@ -12,22 +12,26 @@ from collections.abc import Iterator
 from random import Random
 
 from datakit.stages.synthesize.candidates import Candidate
-from datakit.stages.synthesize.passages import Page, is_plain, unquoted
+from datakit.stages.synthesize.passages import Page, is_plain, unquoted, words
 
-PRONOUNS = frozenset(
+PRONOUNS = words(
     "it this that these those he she they we you i there here one such its his her their our my your both which who"
-    " what another others some many most".split()
+    " what another others some many most"
 )
 OPENING = re.compile(
     r"^(?:However|But|And|So|Yet|Still|Moreover|Also|Indeed|In fact|Besides|Of course|Thus|Then|Instead|Meanwhile),? (?=\w)"
 )
-NOT_DEFINING = frozenset(
+NOT_DEFINING = words(
     "good better best bad big small large short long clear few little lot thing great common simple new third half quarter"
-    " number pair typical second first day year week month".split()
+    " number pair typical second first day year week month"
 )
-DEFINED = re.compile(r"^(?P<article>An?) (?P<term>[a-z][\w'’-]*(?: [a-z][\w'’-]*){0,3}?) (?:is|was) (?:an?|the|any) (?P<rest>.+)\.$")
+DEFINED = re.compile(
+    r"^(?P<article>An?) (?P<term>[a-z][\w'’-]*(?: [a-z][\w'’-]*){0,3}?) (?:is|was) (?:an?|the|any) (?P<rest>.+)\.$"
+)
 MEANS = re.compile(r"^(?P<term>[A-Z][\w'’+-]*(?: [\w'’+-]+){0,2}) means (?:that )?(?P<rest>.{12,})\.$")
-CALLED = re.compile(r"^(?P<body>(?:The|An?) [^,;:()]{8,110}) (?:is|are) (?:called|known as) (?P<term>(?:an? |the )?[\w'’-]+(?: [\w'’-]+){0,3})\.$")
+CALLED = re.compile(
+    r"^(?P<body>(?:The|An?) [^,;:()]{8,110}) (?:is|are) (?:called|known as) (?P<term>(?:an? |the )?[\w'’-]+(?: [\w'’-]+){0,3})\.$"
+)
 BECAUSE = re.compile(r"^(?P<fact>.{20,140}?),? because (?!of\b)(?P<cause>[^;:]{12,140})\.$")
 BECAUSE_FIRST = re.compile(r"^Because (?!of\b)(?P<cause>[^,;:]{12,120}), (?P<fact>[^,;:]{15,140})\.$")
 HEDGED = re.compile(r"(?:\bnot|n't|n’t|\bonly|\bjust|\bsimply|\bmerely|\bpartly|\bmainly|\bperhaps|\bis|\bwas|\bbut)$")
@@ -96,8 +100,8 @@ def _as_within(term: str, page: Page) -> str:
     `Movable type` is no name, since its second word is small; `Concrete` is none if the page has `concrete`.
     """
     small = term[:1].lower() + term[1:]
-    words = term.split()
-    if words[0].lower() in COMMON_FIRST or len(words) > 1 and all(word[0].islower() for word in words[1:]):
+    parts = term.split()
+    if parts[0].lower() in COMMON_FIRST or (len(parts) > 1 and all(part[0].islower() for part in parts[1:])):
         return small
     seen = any(re.search(rf"(?<![.!?] )(?<!^)\b{re.escape(small)}\b", unit.text) for unit in page.units)
     return small if seen else term
@@ -107,7 +111,11 @@ def _title_subject(title: str, sentence: str) -> str:
     """How a first sentence names what the title names, if that is its subject and it says what it is."""
     if not title or len(title.split()) > 4 or not title[0].isalnum():
         return ""
-    found = re.match(rf"((?:An? |The )?{re.escape(title)}) (?:is|are|was|were) (?:an?|the|any|one) \S+ \S+ \S+", sentence, re.IGNORECASE)
+    found = re.match(
+        rf"((?:An? |The )?{re.escape(title)}) (?:is|are|was|were) (?:an?|the|any|one) \S+ \S+ \S+",
+        sentence,
+        re.IGNORECASE,
+    )
     return found[1] if found else ""
 
 
@@ -145,9 +153,9 @@ def _choose_connective(passage: str, before: str, sentence: str, rng: Random) ->
 
 
 def _is_term(term: str) -> bool:
-    words = term.split()
-    plain = not any(word in NOT_DEFINING or word in PRONOUNS or word in ("of", "that", "to", "with") for word in words)
-    return plain and not words[-1].endswith("ly")
+    parts = term.split()
+    plain = not any(part in NOT_DEFINING or part in PRONOUNS or part in ("of", "that", "to", "with") for part in parts)
+    return plain and not parts[-1].endswith("ly")
 
 
 def _points(text: str) -> bool:
@@ -166,9 +174,9 @@ def lower(text: str) -> str:
     return text[:1].lower() + text[1:] if common else text
 
 
-COMMON_FIRST = frozenset(
+COMMON_FIRST = words(
     "a an the this that these those it its he she they we you his her their our your my there here some many most all each"
     " every any no one two three in on at by from with without under over when where while if as after before for people"
-    " both several such other another".split()
+    " both several such other another"
 )
 """First words that are surely no name; anything else keeps its letter, as `Iceland` must."""

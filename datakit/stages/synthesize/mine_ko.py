@@ -13,11 +13,11 @@ from random import Random
 
 from datakit.stages.synthesize.candidates import Candidate
 from datakit.stages.synthesize.korean import final_of, with_particle
-from datakit.stages.synthesize.passages import Page, is_plain, unquoted
+from datakit.stages.synthesize.passages import Page, is_plain, unquoted, words
 
-POINTING = frozenset(
+POINTING = words(
     "이 그 저 이것 그것 이는 그는 이를 그를 이것은 그것은 이런 그런 저런 이러한 그러한 이때 그때 여기 여기서 거기 이곳 그곳"
-    " 그래도 이들 그들 이들은 그들은 우리 우리는 저희 저희는 나 나는 내가 제가 저는 그녀 이처럼 이렇게 그렇게 이와 그와 이에 여기에 둘 둘은".split()
+    " 그래도 이들 그들 이들은 그들은 우리 우리는 저희 저희는 나 나는 내가 제가 저는 그녀 이처럼 이렇게 그렇게 이와 그와 이에 여기에 둘 둘은"
 )
 """Words that point outside a sentence, or to whoever speaks."""
 OPENING = re.compile(
@@ -25,12 +25,16 @@ OPENING = re.compile(
     r"(?:,\s*|\s+)"
 )
 CLAUSE_BREAK = re.compile(r"(?:고|며|지만|으나|는데|은데|면서|반면|거나),|,")
-DEFINED = re.compile(r"^(?P<term>[^,]{2,20}?)(?P<mark>이란|란|은|는) (?P<body>[^,].*?)(?:을|를) (?P<verb>말한다|뜻한다|가리킨다|의미한다|일컫는다|말합니다|뜻합니다|가리킵니다|의미합니다)\.$")
+DEFINED = re.compile(
+    r"^(?P<term>[^,]{2,20}?)(?P<mark>이란|란|은|는) (?P<body>[^,].*?)(?:을|를) (?P<verb>말한다|뜻한다|가리킨다|의미한다|일컫는다|말합니다|뜻합니다|가리킵니다|의미합니다)\.$"
+)
 DEFINED_IS = re.compile(r"^(?P<term>[^,]{2,20}?)(?:이란|란) .{8,}다\.$")
-CALLED = re.compile(r"^(?P<body>.{6,90}?)(?P<object>을|를|은|는) (?P<term>[^,]{2,20}?)(?:이라고|라고|이라) (?:한다|부른다|합니다|부릅니다|일컫는다)\.$")
+CALLED = re.compile(
+    r"^(?P<body>.{6,90}?)(?P<object>을|를|은|는) (?P<term>[^,]{2,20}?)(?:이라고|라고|이라) (?:한다|부른다|합니다|부릅니다|일컫는다)\.$"
+)
 IS_NOUN = re.compile(r"(?:이다|입니다)\.$")
 NOT_NOUN = re.compile(r"(?:때문|것|편|뿐|중|법|셈|참|만큼|정도|탓|덕분|이상|이하|마찬가지)(?:이다|입니다)\.$")
-FALSE_RAN = frozenset("커다 기다 널따 논 혼 반 요 찬 피 계 토 호 파 노 바 자 놀 모 소".split())
+FALSE_RAN = words("커다 기다 널따 논 혼 반 요 찬 피 계 토 호 파 노 바 자 놀 모 소")
 """What stands before 란 in words that are no topic: 커다란, 논란, 계란, 바란, 모란."""
 BECAUSE = re.compile(r"^(?P<cause>[^,]{4,80}) 때문에,? (?P<fact>.{8,110}[.])$")
 BECAUSE_END = re.compile(r"^(?P<cause>.{6,120}) 때문(?:이다|입니다|이에요|이었다|이었습니다)\.$")
@@ -108,7 +112,7 @@ def _defines(found: re.Match[str]) -> bool:
 
 
 def _reasons(sentence: str, before: str) -> Iterator[tuple[str, dict[str, str], str]]:
-    if "때문" not in sentence and "므로" not in sentence or sentence.count("때문") > 1:
+    if ("때문" not in sentence and "므로" not in sentence) or sentence.count("때문") > 1:
         return
     if found := BECAUSE_END.match(sentence):
         cause, topic = found["cause"], WHY_TOPIC.match(found["cause"])
@@ -149,30 +153,39 @@ def _is_clause(body: str) -> bool:
 
 
 def _is_term(term: str) -> bool:
-    words = term.split()
-    if not 1 <= len(words) <= 3 or "때문" in term or len(term) < 2 or words[0] in POINTING or words[-1] in FALSE_RAN or term in FALSE_RAN:
+    parts = term.split()
+    if (
+        not 1 <= len(parts) <= 3
+        or "때문" in term
+        or len(term) < 2
+        or parts[0] in POINTING
+        or parts[-1] in FALSE_RAN
+        or term in FALSE_RAN
+    ):
         return False
     if any(mark in term for mark in "()[]·:;!?'\"‘’“”0123456789"):
         return False
     # An adverb, a particle or an ending at the end: 흔히, 아니, 것, 무엇; a subject before the term: "사람이 흔히".
     return not re.search(r"(?:히|아니|것|무엇|뭐|게|서|고|면|까지|부터|에|에서)$", term) and not any(
-        re.search(r"(?:은|는|을|를|에|에서|으로)$", word) for word in words[:-1] if len(word) > 2
+        re.search(r"(?:은|는|을|를|에|에서|으로)$", part) for part in parts[:-1] if len(part) > 2
     )
 
 
 def _is_noun_phrase(called: re.Match[str]) -> bool:
     """Whether the body of `… 을 X라고 한다` is a noun phrase by itself: no topic, no pointer, no break."""
-    body, words, term = called["body"], called["body"].split(), called["term"].split()
+    body, parts, term = called["body"], called["body"].split(), called["term"].split()
     # `공정한 동전이라고 한다` is what somebody says, not what a thing is called.
     if len(term) > 2 or (len(term) == 2 and re.search(r"(?:며|고|서|면|한|은|는|인|된|운|로|적)$", term[0])):
         return False
-    if _breaks(body) or len(words) < 2 or any(word in POINTING for word in words):
+    if _breaks(body) or len(parts) < 2 or any(part in POINTING for part in parts):
         return False
     if called["object"] in ("은", "는"):
-        return words[-1] == "것" or words[-1].endswith("것")
-    if words[-1].endswith(("은", "는", "을", "를", "에", "게")) or re.search(r"(?:만|도|까지)$", words[-1]):
+        return parts[-1] == "것" or parts[-1].endswith("것")
+    if parts[-1].endswith(("은", "는", "을", "를", "에", "게")) or re.search(r"(?:만|도|까지)$", parts[-1]):
         return False
-    return not re.search(r"(?:은|는)$", words[0]) and not any(re.search(r"(?:에서는|에는|들은|으로는|로는|라는 것)$", w) for w in words)
+    return not re.search(r"(?:은|는)$", parts[0]) and not any(
+        re.search(r"(?:에서는|에는|들은|으로는|로는|라는 것)$", part) for part in parts
+    )
 
 
 def _breaks(text: str) -> bool:
@@ -196,7 +209,9 @@ def _connective(sentence: str) -> tuple[str, str] | None:
     return None
 
 
-def _choose_connective(passage: str, before: str, sentence: str, word: str, kind: str, rng: Random) -> Iterator[Candidate]:
+def _choose_connective(
+    passage: str, before: str, sentence: str, word: str, kind: str, rng: Random
+) -> Iterator[Candidate]:
     """The passage with a gap where the connective was, and three to choose from, of which one kind fits."""
     if sentence not in passage or before not in passage:
         return
@@ -210,5 +225,3 @@ def _choose_connective(passage: str, before: str, sentence: str, word: str, kind
 def _only_year(sentence: str) -> str | None:
     years = YEAR.findall(sentence)
     return years[0] if len(years) == 1 and len(re.findall(r"\d+년", sentence)) == 1 and PAST.search(sentence) else None
-
-

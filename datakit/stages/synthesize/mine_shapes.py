@@ -15,14 +15,16 @@ from datakit.stages.synthesize.candidates import Candidate
 from datakit.stages.synthesize.korean import final_of, with_particle
 from datakit.stages.synthesize.mine_en import PRONOUNS
 from datakit.stages.synthesize.mine_ko import POINTING
-from datakit.stages.synthesize.passages import NUMBERED, TAG, UNFIT, Page, Unit, is_plain
+from datakit.stages.synthesize.passages import NUMBERED, TAG, UNFIT, Page, Unit, is_plain, words
 
 REPLY = {
     "ko": re.compile(
         r"^(?:\[[^\]]{0,12}(?:회신|답변|답글)\]|[└→▶]\s*(?:[가-힣 ]{0,12}(?:회신|답변|답글)\s*:?)?|(?:답변|회신|답|A)\s*[.:)]"
         r"|[가-힣 ]{1,12}(?:답변|회신|답글)\s*:|[가-힣]{2,6} (?:답변|회신)드립니다\.)\s*"
     ),
-    "en": re.compile(r"^(?:(?:[A-Z][\w' ]{0,20} )?(?:[Rr]eply|[Aa]nswer|[Rr]esponse)(?: (?:from [\w ]{2,20}|\d))?:|A[.:]|→)\s*"),
+    "en": re.compile(
+        r"^(?:(?:[A-Z][\w' ]{0,20} )?(?:[Rr]eply|[Aa]nswer|[Rr]esponse)(?: (?:from [\w ]{2,20}|\d))?:|A[.:]|→)\s*"
+    ),
 }
 ASKED_MARK = re.compile(r"^(?:Q|문|질문|Question|문의)\s*[.:)]\s*")
 QUESTION_WORD = re.compile(r"왜|어떻게|무엇|뭐|뭘|언제|어디|얼마|누가|누구|어느|어떤|몇|정말|과연")
@@ -42,27 +44,37 @@ FIGURES = {
     },
 }
 FIGURES_COMPILED = {lang: {name: re.compile(text) for name, text in kinds.items()} for lang, kinds in FIGURES.items()}
-PERSONAL = {"ko": re.compile(r"(?:니다|요|죠|음|함)\.$|저는|제가|나는|내가"), "en": re.compile(r"\b(?:I|[Mm]y|[Ww]e|[Oo]ur|[Yy]ou|[Yy]our)\b")}
+PERSONAL = {
+    "ko": re.compile(r"(?:니다|요|죠|음|함)\.$|저는|제가|나는|내가"),
+    "en": re.compile(r"\b(?:I|[Mm]y|[Ww]e|[Oo]ur|[Yy]ou|[Yy]our)\b"),
+}
 """Somebody speaks: the first sentence is then a report or a plea, hardly ever a summary."""
-BOUND_BEFORE = re.compile(r"(?:more than|less than|fewer than|over|under|above|below|at least|at most|up to|nearly|almost|최소|최대|적어도|많아야|무려)\s*\S{0,2}$", re.IGNORECASE)
+BOUND_BEFORE = re.compile(
+    r"(?:more than|less than|fewer than|over|under|above|below|at least|at most|up to|nearly|almost|최소|최대|적어도|많아야|무려)\s*\S{0,2}$",
+    re.IGNORECASE,
+)
 BOUND_AFTER = re.compile(r"^\s?[가-힣%]{0,6}\s?(?:이상|이하|미만|초과|넘|못 미|가까|or more|or less|at most|at least)")
 """A bound: with another number the sentence could be true as well (more than 300 is more than 200)."""
 NUMBER = re.compile(r"(?<![\w.,:/+-])(\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)(?![\d:/]|[.,-]\d|-)")
 """A number that stands by itself: no part of a code, a date, a time or a phone number."""
-NO_CHANGE = re.compile(r"\s?(?:시|분|월|일|호|번|층|학년|am|pm|a\.m|p\.m|o'clock|January|February|March|April|May|June|July|August|September|October|November|December)")
+NO_CHANGE = re.compile(
+    r"\s?(?:시|분|월|일|호|번|층|학년|am|pm|a\.m|p\.m|o'clock|January|February|March|April|May|June|July|August|September|October|November|December)"
+)
 """What follows a number that has a natural limit, so that a changed one could be absurd."""
 KOREAN_PARTICLES = ("에서", "으로", "은", "는", "이", "가", "을", "를", "의", "에", "로", "와", "과", "도")
 NEEDS_FINAL = {"은": True, "는": False, "이": True, "가": False, "을": True, "를": False, "과": True, "와": False}
 ENGLISH_WORD = re.compile(r"(?<![\w'’-])[a-z]{5,}(?![\w'’-])")
-STOPWORDS = frozenset(
+STOPWORDS = words(
     "about above after again against along among another around because before being below between cannot could doing"
     " during either every first found given goes going great having their theirs there therefore these thing things"
     " those though through today under until using which while whose within without would years still since other"
     " others often never nearly might quite rather really second should shall almost already although always where"
     " whether three seven eight later little makes making means maybe place right small takes taken taking third"
-    " towards usually different several example instead itself".split()
+    " towards usually different several example instead itself"
 )
-IMPERATIVE_NO = re.compile(r"^(?:The|A|An|It|This|That|These|Those|He|She|They|We|I|You|There|In|On|At|Never|Some|Most|All)\b|^[A-Z][\w-]+:")
+IMPERATIVE_NO = re.compile(
+    r"^(?:The|A|An|It|This|That|These|Those|He|She|They|We|I|You|There|In|On|At|Never|Some|Most|All)\b|^[A-Z][\w-]+:"
+)
 STEP_KO = re.compile(r"(?:세요|십시오|시오|니다|한다|[가-힣]다|기|해요)\.?[\"'”’)]*$")
 
 
@@ -104,7 +116,12 @@ def summary_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     low, shared = (25, 0.34) if page.language == "ko" else (50, 0.34)
     if sentences and PERSONAL[page.language].search(sentences[0]):
         return
-    if not sentences or not is_plain(sentences[0], page.language) or len(sentences[0]) < low or sentences[0].endswith("?"):
+    if (
+        not sentences
+        or not is_plain(sentences[0], page.language)
+        or len(sentences[0]) < low
+        or sentences[0].endswith("?")
+    ):
         return
     words = _content_words(page.title, page.language)
     overlap = _shared(page.title, sentences[0], page.language) / max(1, len(words))
@@ -119,7 +136,12 @@ def order_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
         rng.shuffle(shuffled)
         answer = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
         listed = "\n".join(f"- {step}" for step in shuffled)
-        if shuffled != steps and len(listed) <= limit and not TAG.search(listed) and not re.search(r"https?://", listed):
+        if (
+            shuffled != steps
+            and len(listed) <= limit
+            and not TAG.search(listed)
+            and not re.search(r"https?://", listed)
+        ):
             about = clean_heading(heading)
             about = about if len(about) > 4 or not page.title else f"{page.title}: {about}"
             yield Candidate("order", listed, answer, {"about": about})
@@ -130,12 +152,14 @@ def answer_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     mark = REPLY[page.language]
     for place, unit in enumerate(page.units):
         found = mark.match(unit.text)
-        if not found or place == 0 and not page.title:
+        if not found or (place == 0 and not page.title):
             continue
         asked = "\n\n".join([page.title] * bool(page.title) + [page.joined(0, place)] * bool(place))
         asked = ASKED_MARK.sub("", asked).strip()
         reply = _block_after(page, place, found.end())
         low = 60 if page.language == "ko" else 120
+        if not _asks(asked, page.language) or mark.match(reply) or "└" in reply or "?" in reply.split("\n")[0][:60]:
+            return
         if 30 <= len(asked) <= limit and low <= len(reply) <= limit * 1.5 and not TAG.search(reply):
             yield Candidate("answer", asked, reply, {})
         return
@@ -178,13 +202,13 @@ def check_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
 
 def cloze_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """A word that the passage uses three times or more, blanked once; four to choose from."""
-    words = _korean_nouns if page.language == "ko" else _english_words
+    count = _korean_nouns if page.language == "ko" else _english_words
     for place, inner, sentence in page.sentences():
         if not inner or not is_plain(sentence, page.language):
             continue
         passage = page.around(place, inner, limit)
-        counted = words(passage)
-        fit = sorted(word for word, count in counted.items() if count >= 3 and sentence.count(word) == 1)
+        counted = count(passage)
+        fit = sorted(word for word, times in counted.items() if times >= 3 and sentence.count(word) == 1)
         if not fit:
             continue
         word = rng.choice(fit)
@@ -197,6 +221,13 @@ def cloze_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
         gapped = passage.replace(sentence, sentence[: here.start()] + "____" + sentence[here.end() :], 1)
         answer = f"빈칸에 들어갈 말은 ‘{word}’입니다." if page.language == "ko" else f"The missing word is “{word}”."
         yield Candidate("cloze", gapped, answer, {"choices": ", ".join(choices)})
+
+
+def _asks(text: str, language: str) -> bool:
+    """Whether somebody wants something: a question mark, or a Korean ending that asks or begs."""
+    return "?" in text or (
+        language == "ko" and bool(re.search(r"(?:나요|까요|가요|는지요|주세요|주십시오|바랍니다|싶습니다)", text))
+    )
 
 
 def clean_heading(text: str) -> str:
@@ -242,7 +273,8 @@ def _shared(title: str, text: str, language: str) -> int:
 
 
 def _step_lists(page: Page) -> Iterator[tuple[str, list[str]]]:
-    heading, steps = page.title, []
+    heading = page.title
+    steps: list[str] = []
     for unit in [*page.units, Unit("other", "", -1)]:
         item = NUMBERED.match(unit.text) if unit.kind == "list" else None
         if item and int(item[1]) == len(steps) + 1:
@@ -277,7 +309,7 @@ def _other_number(told: str, after: str, rng: Random) -> str | None:
     """Another number in the same spelling: a year some years off, others a third to twice as large, never equal."""
     value = float(told.replace(",", ""))
     percent = bool(re.match(r"\s?(?:%|퍼센트|per ?cent)", after))
-    if value < 2 or percent and value >= 100:
+    if value < 2 or (percent and value >= 100):
         return None
     if re.fullmatch(r"1[0-9]\d\d|20\d\d", told):
         return str(int(told) - rng.randint(3, 40))

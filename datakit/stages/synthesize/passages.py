@@ -147,7 +147,7 @@ def split_sentences(text: str) -> list[str]:
 
 
 def is_plain(sentence: str, language: str) -> bool:
-    """Whether a sentence can be quoted and asked about: whole, of middle length, no tag, no mark-up, no loose bracket."""
+    """Whether a sentence can be quoted and asked about: whole, of middle length, no tag, mark-up or loose bracket."""
     low, high = (12, 170) if language == "ko" else (30, 280)
     if not low <= len(sentence) <= high or not SENTENCE_END.search(sentence):
         return False
@@ -162,6 +162,11 @@ def is_plain(sentence: str, language: str) -> bool:
 
 SPEAKER = re.compile(r"^(?:[^\s:]{1,20} ?){1,3}: |^[QA][.:] |^\[|^\([^)]{1,6}\) |^[①-⑳→└▶■※]")
 """A speaker's name, a question mark of a form or a bullet before the sentence: what follows is not alone."""
+
+
+def words(text: str) -> frozenset[str]:
+    """A set of words, written as a sentence of them."""
+    return frozenset(text.split())
 
 
 def unquoted(sentence: str) -> bool:

@@ -172,7 +172,9 @@ def _rows(batch: pa.RecordBatch) -> list[tuple[str, list[Message], str | None, t
     named: list[tuple[str, str] | None] = [None] * batch.num_rows
     for first, second in _NAMED:
         if first in batch.schema.names:
-            parts = [batch.column(n).to_pylist() if n in batch.schema.names else [None] * len(tools) for n in (first, second)]
+            parts = [
+                batch.column(n).to_pylist() if n in batch.schema.names else [None] * len(tools) for n in (first, second)
+            ]
             for place, (instruction, extra) in enumerate(zip(*parts, strict=True)):
                 if named[place] is None and instruction is not None:
                     named[place] = (str(instruction), str(extra or ""))

@@ -94,13 +94,18 @@ class ChatTemplate:
         for number, (a, b) in spans.items():
             around = [(g, h) for g, h in marked.blocks if g <= a and b <= h]
             if len(around) == 1:
-                answers[number] = (around[0][0], self._stopped(marked.text, around[0][1], None))
+                answers[number] = (around[0][0], self._closed(marked.text, *around[0]))
         return answers if len(answers) == len(spans) else None
 
     def _stopped(self, text: str, end: int, limit: int | None) -> int:
         """The end of an answer with the stop token that follows it."""
         match = self._stop.match(text, end, len(text) if limit is None else limit) if self._stop else None
         return match.end() if match else end
+
+    def _closed(self, text: str, start: int, end: int) -> int:
+        """The end of a generation block, with the stop token if the block's author left it outside."""
+        inside = any(match.end() == end for match in self._stop.finditer(text, start, end)) if self._stop else True
+        return end if inside else self._stopped(text, end, None)
 
     def _by_prefixes(self, turns: Sequence[Message], text: str, tools: str | None) -> Rendered | None:
         answers = {}

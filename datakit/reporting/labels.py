@@ -18,7 +18,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "light": ("Light", "밝게"),
     "dark": ("Dark", "어둡게"),
     "contents": ("Contents", "차례"),
-    "rows": ("rows", "행"),
     "row_count": ("Rows", "행 수"),
     "kind": ("Kind", "종류"),
     "digest": ("Digest", "내용 지문"),
@@ -28,9 +27,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "what_happened": ("What happened", "한눈에 보기"),
     "funnel": ("From rows in to rows out", "단계별 흐름"),
     "funnel_help": (
-        "Each bar is drawn against the largest stage of its own group: documents become instruction rows, rows become "
-        "tokens, tokens become packs, so lengths compare within a group only.",
-        "막대 길이는 같은 묶음 안에서만 견줄 수 있습니다. 문서가 지시문 행으로, 행이 토큰으로, 토큰이 팩으로 바뀌면서 세는 단위가 달라지기 때문입니다.",
+        "Each bar is drawn against the largest stage of its own group: documents become instruction rows, rows "
+        "become tokens, tokens become packs, so lengths compare within a group only.",
+        "막대 길이는 같은 묶음 안에서만 견줄 수 있습니다. 문서가 지시문 행으로, 행이 토큰으로, 토큰이 팩으로 "
+        "바뀌면서 세는 단위가 달라지기 때문입니다.",
     ),
     "stage": ("Stage", "단계"),
     "in": ("In", "들어옴"),
@@ -38,11 +38,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "kept": ("Kept", "남김"),
     "dropped": ("Dropped", "버림"),
     "folded": ("Folded into a copy", "같은 글로 묶음"),
+    "replaced": ("pieces replaced", "바꾼 곳"),
     "used": ("Turned into other rows", "다른 행의 재료로 씀"),
     "made": ("Made", "새로 만듦"),
-    "reasons": ("Reasons", "까닭"),
     "makes": ("makes {count} {kind}", "{kind} {count}개를 만듦"),
-    "no_drops": ("nothing dropped", "버린 행 없음"),
     "counted": ("Counted along the way", "그 밖에 센 것"),
     "lengths": ("Lengths", "길이"),
     "lengths_documents": ("Characters in a document", "문서 한 건의 글자 수"),
@@ -52,7 +51,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "after": ("after cleaning", "정리한 뒤"),
     "all_rows": ("all rows", "모든 행"),
     "median_of": ("median {name}", "{name} 중앙값"),
-    "sampled": ("Measured on {seen} of {all} shards, evenly spread.", "전체 {all}개 샤드 가운데 고르게 뽑은 {seen}개로 쟀습니다."),
+    "sampled": (
+        "Measured on {seen} of {all} shards, evenly spread.",
+        "전체 {all}개 샤드 가운데 고르게 뽑은 {seen}개로 쟀습니다.",
+    ),
     "languages": ("Languages", "언어 구성"),
     "languages_documents": ("Documents after cleaning", "정리한 뒤의 문서"),
     "languages_examples": ("Instruction rows", "지시문 행"),
@@ -62,7 +64,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "clusters": ("Clusters", "중복 묶음"),
     "largest": ("Largest cluster", "가장 큰 묶음"),
     "folded_rows": ("Copies folded", "묶인 사본"),
-    "cluster_sizes": ("Clusters by size", "크기별 묶음 수"),
     "cluster_size": ("Rows in a cluster", "묶음 속 행 수"),
     "cluster_examples": ("The largest clusters", "큰 묶음부터 보기"),
     "survivor": ("Stays", "남은 글"),
@@ -76,21 +77,26 @@ WORDS: dict[str, tuple[str, str]] = {
     "pii_help": (
         "How often each kind was found and replaced. Values are never written anywhere. Rules find much, not all: "
         "this reduces personal data, it does not make the text anonymous.",
-        "종류마다 몇 번 찾아 바꾸었는지만 셉니다. 값은 어디에도 남기지 않습니다. 규칙은 많은 것을 찾지만 전부를 찾지는 못합니다. 개인정보를 줄일 뿐, 익명 처리를 뜻하지 않습니다.",
+        "종류마다 몇 번 찾아 바꾸었는지만 셉니다. 값은 어디에도 남기지 않습니다. 규칙은 많은 것을 찾지만 전부를 "
+        "찾지는 못합니다. 개인정보를 줄일 뿐, 익명 처리를 뜻하지 않습니다.",
     ),
     "pii_kinds": ("Looked for these kinds only: {kinds}.", "다음 종류만 찾았습니다: {kinds}."),
     "pii_none": ("None was found.", "찾은 것이 없습니다."),
     "pii_missing": (
-        "No `pii` stage ran, so this page shows no text from the data. Add `- use: pii` to the pipeline and run it again.",
-        "`pii` 단계가 없어 이 보고서는 데이터의 글을 보여 주지 않습니다. 파이프라인에 `- use: pii`를 넣고 다시 실행하세요.",
+        "No `pii` stage ran, so this page shows no text from the data. Add `- use: pii` to the pipeline and run "
+        "it again.",
+        "`pii` 단계가 없어 이 보고서는 데이터의 글을 보여 주지 않습니다. 파이프라인에 `- use: pii`를 넣고 다시 "
+        "실행하세요.",
     ),
     "pii_late_source": (
-        "Rows were read in after the last `pii` stage, so this page shows no text from the data. Move `pii` behind the "
-        "last `ingest` and run again.",
-        "마지막 `pii` 단계 뒤에 새로 읽은 행이 있어 이 보고서는 데이터의 글을 보여 주지 않습니다. `pii`를 마지막 `ingest` 뒤로 옮겨 다시 실행하세요.",
+        "Rows were read in after the last `pii` stage, so this page shows no text from the data. Move `pii` "
+        "behind the last `ingest` and run again.",
+        "마지막 `pii` 단계 뒤에 새로 읽은 행이 있어 이 보고서는 데이터의 글을 보여 주지 않습니다. `pii`를 마지막 "
+        "`ingest` 뒤로 옮겨 다시 실행하세요.",
     ),
     "raw_warning": (
-        "Text is shown as it is, because somebody asked for it: it has not been through a `pii` stage. Do not pass this page on.",
+        "Text is shown as it is, because somebody asked for it: it has not been through a `pii` stage. Do not "
+        "pass this page on.",
         "요청에 따라 글을 그대로 보여 줍니다. `pii` 단계를 거치지 않은 글이니 이 보고서를 다른 사람에게 넘기지 마세요.",
     ),
     "quality": ("Quality signals", "품질 신호"),
@@ -98,6 +104,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Measured on every row that reached the stage, also on those it dropped.",
         "단계에 들어온 모든 행에서 쟀습니다. 버린 행도 들어 있습니다.",
     ),
+    "still": ("The same for nearly all rows:", "거의 모든 행에서 같은 값:"),
     "signal": ("Signal", "신호"),
     "spread": ("Spread", "분포"),
     "synthetic": ("Made rows by task and language", "만든 행: 과제와 언어별"),
@@ -128,7 +135,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "trainer": ("Trainer", "학습기"),
     "settings": ("Settings", "설정"),
     "measured": ("Measured", "측정값"),
-    "setting": ("Setting", "항목"),
     "value": ("Value", "값"),
     "loss": ("Loss", "손실"),
     "loss_curve": ("Loss while learning", "학습 중 손실"),
@@ -143,7 +149,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "val_before": ("Held-out loss before", "학습 전 검증 손실"),
     "val_after": ("Held-out loss after", "학습 후 검증 손실"),
     "change": ("Change", "변화"),
-    "speed": ("Tokens a second", "초당 토큰"),
     "duration": ("Seconds", "걸린 시간(초)"),
     "evaluation": ("Before and after", "학습 전과 후"),
     "evaluation_help": (
@@ -184,9 +189,9 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     # Sentences of "what happened"
     "read_and_kept": (
-        "{read} {kind} were read; {kept} remained after cleaning, {dropped} were dropped and {folded} were folded into a "
-        "copy that stays.",
-        "{kind} {read}건을 읽어 정리한 뒤 {kept}건이 남았습니다. {dropped}건은 버렸고 {folded}건은 같은 글로 묶었습니다.",
+        "{read} {kind} were read and {kept} remained after cleaning ({dropped} dropped, {folded} folded into a "
+        "copy that stays).",
+        "{kind} {read}건을 읽어 정리한 뒤 {kept}건이 남았습니다(버림 {dropped}건, 같은 글로 묶음 {folded}건).",
     ),
     "pii_found": (
         "{count} pieces of personal data of {kinds} kinds were replaced.",
@@ -201,8 +206,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "개인정보를 가리는 단계는 실행하지 않았습니다.",
     ),
     "became_packed": (
-        "What remained became {rows} {kind}, laid into {packs} packs that are {fill} full.",
-        "남은 것으로 {kind} {rows}개를 만들어 팩 {packs}개에 담았습니다. 자리의 {fill}가 찼습니다.",
+        "{rows} {kind} came of them; {laid} lie in {packs} packs that are {fill} full.",
+        "{kind} {rows}개를 얻어, 그중 {laid}개를 팩 {packs}개에 담았습니다(자리의 {fill}를 채움).",
     ),
     "became": (
         "The dataset holds {rows} {kind}.",
@@ -242,13 +247,42 @@ STAGES: dict[str, tuple[str, str]] = {
 RULES: dict[str, tuple[str, str]] = {
     "unreadable": ("unreadable line", "읽을 수 없는 줄"),
     "empty": ("empty", "빈 글"),
+    "too_large": ("file entry too large", "한 건이 너무 큼"),
+    "no_text": ("no text column", "글이 없음"),
+    "bad_turns": ("turns out of order", "대화 차례가 어긋남"),
+    "other_language": ("another language than asked for", "요청과 다른 언어"),
+    "not_chosen": ("not chosen", "뽑히지 않음"),
+    "refused": ("refused by the template", "틀에 맞지 않음"),
+    "many_turns": ("more than one question", "질문이 여러 번인 대화"),
     "wrong_language": ("another language", "다른 언어"),
     "mixed_language": ("mixed languages", "언어가 섞임"),
     "exact_copy": ("exact copy", "똑같은 사본"),
     "near_copy": ("near copy", "거의 같은 사본"),
     "contaminated": ("overlaps held-out rows", "평가 문항과 겹침"),
     "pii_dense": ("too much personal data", "개인정보가 너무 많음"),
-    "has_pii": ("holds personal data", "개인정보가 들어 있음"),
+    "pii_found": ("holds personal data", "개인정보가 들어 있음"),
+    "pii_limit": ("too long to search safely", "안전하게 찾기에는 너무 긺"),
+    "few_characters": ("too few characters", "글자가 너무 적음"),
+    "few_words": ("too few words", "낱말이 너무 적음"),
+    "many_words": ("too many words", "낱말이 너무 많음"),
+    "boilerplate": ("page furniture", "메뉴·안내 문구뿐"),
+    "duplicate_lines": ("repeated lines", "같은 줄 반복"),
+    "duplicate_paragraphs": ("repeated paragraphs", "같은 문단 반복"),
+    "repeated_words": ("repeated words", "같은 낱말 반복"),
+    "repeated_ngrams": ("repeated phrases", "같은 구절 반복"),
+    "top_ngrams": ("one phrase throughout", "한 구절만 되풀이"),
+    "few_letters": ("few words with letters", "글자로 된 낱말이 적음"),
+    "odd_words": ("odd words", "말이 안 되는 낱말"),
+    "jamo": ("loose jamo", "낱자(ㅋㅋ, ㅠㅠ)가 많음"),
+    "symbols": ("many symbols", "기호가 많음"),
+    "digits": ("many digits", "숫자가 많음"),
+    "urls": ("mostly addresses", "주소(URL)가 대부분"),
+    "short_words": ("very short words", "낱말이 너무 짧음"),
+    "long_words": ("very long words", "낱말이 너무 긺"),
+    "few_stopwords": ("no running text", "문장이 아님"),
+    "bullets": ("mostly bullet points", "글머리표가 대부분"),
+    "ellipses": ("lines cut short", "말줄임표로 끊긴 줄이 많음"),
+    "few_sentences": ("few full sentences", "온전한 문장이 적음"),
     "no_task": ("no task found", "만들 과제 없음"),
     "not_used": ("not used", "쓰지 않음"),
     "sampled_out": ("over its quota", "정한 몫을 넘음"),
@@ -295,16 +329,23 @@ LANGUAGES: dict[str, tuple[str, str]] = {
 }
 
 TASKS: dict[str, tuple[str, str]] = {
-    "reading": ("Reading comprehension", "독해"),
-    "comprehension": ("Reading comprehension", "독해"),
-    "definition": ("Definition", "뜻풀이"),
-    "title": ("Title", "제목 붙이기"),
-    "summary": ("Summary", "요약"),
+    "answer": ("Answer from the text", "글에서 답 찾기"),
+    "check": ("True or not", "맞는지 가리기"),
     "cloze": ("Fill the gap", "빈칸 채우기"),
+    "connective": ("Connecting word", "이음말 고르기"),
+    "definition": ("Definition", "뜻풀이"),
+    "example": ("Example", "보기 들기"),
+    "extract": ("Extraction", "정보 뽑기"),
+    "heading": ("Heading", "소제목"),
+    "order": ("Put in order", "차례 맞추기"),
     "question": ("Question writing", "질문 만들기"),
-    "steps": ("Steps in order", "순서 정리"),
-    "reply": ("Reply", "답글"),
-    "extraction": ("Extraction", "정보 뽑기"),
+    "reason": ("Reason", "까닭 말하기"),
+    "restate": ("Say it again", "다시 말하기"),
+    "result": ("Consequence", "결과 말하기"),
+    "summary": ("Summary", "요약"),
+    "term": ("Name the term", "용어 맞히기"),
+    "title": ("Title", "제목 붙이기"),
+    "when": ("When", "때 말하기"),
 }
 
 TABLES = {"kind": KINDS, "stage": STAGES, "rule": RULES, "pii": PERSONAL, "lang": LANGUAGES, "task": TASKS}

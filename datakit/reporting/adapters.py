@@ -1,14 +1,15 @@
-"""What an adapter folder tells: its settings and figures (artifact.json), its answers beside the base's (evaluation.json)."""
+"""What an adapter folder tells: settings and figures (artifact.json), answers beside the base's (evaluation.json)."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from datakit.errors import TrainError
-from datakit.evaluate import EVALUATION
+from datakit.evaluation import EVALUATION
 from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.training import read_artifact
 
@@ -23,9 +24,17 @@ class Trained:
     same_data: bool
     """Whether it was trained on the very data that the page describes."""
     curve: list[dict[str, float]]
-    before: float | None
-    after: float | None
+    held_out: list[tuple[float, float]]
+    """(step, loss) on the held-out split: before the first step, after the last, and in between where asked for."""
     evaluation: dict[str, Any] | None
+
+    @property
+    def before(self) -> float | None:
+        return self.held_out[0][1] if self.held_out else None
+
+    @property
+    def after(self) -> float | None:
+        return self.held_out[-1][1] if len(self.held_out) > 1 else None
 
     @property
     def change(self) -> float | None:
@@ -34,11 +43,12 @@ class Trained:
 
     @property
     def settings(self) -> list[tuple[str, Any]]:
-        return [(name, value) for name, value in sorted(self.artifact.config.items()) if _scalar(value)]
+        return _scalars(self.artifact.config)
 
     @property
     def measured(self) -> list[tuple[str, Any]]:
-        return [(name, value) for name, value in sorted(self.artifact.metrics.items()) if _scalar(value)]
+        shown = {name: value for name, value in self.artifact.metrics.items() if not name.startswith("eval_")}
+        return _scalars(shown)
 
     @property
     def tables(self) -> list[tuple[str, str, dict[str, Any]]]:
@@ -56,9 +66,9 @@ def read_trained(folder: str | Path | None, manifest: DatasetManifest) -> Traine
         return None
     metrics = artifact.metrics
     curve = [point for point in metrics.get("curve") or [] if "loss" in point and "step" in point]
-    before, after = (metrics.get(name) for name in ("val_loss_before", "val_loss_after"))
+    held_out = [(float(found["step"]), float(found["nll"])) for found in metrics.get("evals") or []]
     same = artifact.dataset_digest == manifest.digest
-    return Trained(artifact, same, curve, before, after, _evaluation(Path(folder) / EVALUATION))
+    return Trained(artifact, same, curve, held_out, _evaluation(Path(folder) / EVALUATION))
 
 
 def _evaluation(path: Path) -> dict[str, Any] | None:
@@ -71,5 +81,12 @@ def _evaluation(path: Path) -> dict[str, Any] | None:
     return dict(found)
 
 
-def _scalar(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)
+def _scalars(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Plain values by name; those one level down as `outer.inner`; lists stay out."""
+    found: list[tuple[str, Any]] = []
+    for name, value in sorted(values.items()):
+        if isinstance(value, bool | int | float | str):
+            found.append((f"{prefix}{name}", value))
+        elif isinstance(value, dict) and not prefix:
+            found += _scalars(value, f"{name}.")
+    return found

@@ -1,7 +1,7 @@
 """The only text a report shows: rows as they stand after the last `pii` stage, duplicate clusters, model answers.
 
-`gate` decides once for the whole page. Rows read in behind the last `pii` stage close it, as does a pipeline without one.
-What a person chose as a row's own id (`id_field`) may itself be personal, so such ids stay hidden unless the gate is raw.
+`gate` decides once for the whole page: a pipeline without `pii` closes it, as do rows read in behind the last `pii`.
+What a file gave its rows as ids (`id_field`) may itself be personal, so such ids stay hidden unless the gate is raw.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 from datakit.manifests import DatasetManifest, StageReport
-from datakit.report.figures import TEXT_KINDS, is_source, spread
+from datakit.reporting.figures import has_text, is_source, spread
 from datakit.schemas import TEXT_JOINT
 from datakit.store import Store
 
@@ -24,7 +24,7 @@ COPIES = 5
 SAMPLES = 8
 """Rows shown to read."""
 CLUSTER_CHARACTERS = 200
-SAMPLE_CHARACTERS = 900
+SAMPLE_CHARACTERS = 500
 
 # C0 and C1 controls but tab and line feed: a browser may swallow them or complain.
 _CONTROLS = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)}
@@ -80,6 +80,7 @@ class Sample:
     """A row to read: (role, text) turns."""
 
     id: str
+    source_id: str
     lang: str
     made_by: str
     turns: list[tuple[str, str]]
@@ -88,7 +89,7 @@ class Sample:
 def gate(manifest: DatasetManifest, raw: bool = False) -> Gate:
     """What of a dataset's text may be shown."""
     reports = manifest.stages
-    wordy = tuple(report for report in reports if report.kind in TEXT_KINDS)
+    wordy = has_text(reports)
     if raw:
         return Gate("raw", wordy)
     places = [place for place, report in enumerate(reports) if report.use == "pii"]
@@ -97,7 +98,7 @@ def gate(manifest: DatasetManifest, raw: bool = False) -> Gate:
     behind = reports[places[-1] :]
     if any(is_source(report) for report in behind[1:]):
         return Gate("pii_late_source", ())
-    return Gate("after_pii", tuple(report for report in behind if report.kind in TEXT_KINDS))
+    return Gate("after_pii", has_text(behind))
 
 
 def cut(text: str, limit: int) -> str:
@@ -116,18 +117,18 @@ def duplicates(manifest: DatasetManifest, store: Store, allowed: Gate) -> Duplic
     for report in stages:
         for row in _folded_rows(report, store):
             source_id = row["source_id"] if own else ""
-            exact = row["rule"] == "exact_copy"
-            folded[row["matched"]].append(Copy(row["id"], source_id, row["rule"], None if exact else row["value"]))
+            alike = None if row["rule"] == "exact_copy" else _rounded(row["value"])
+            folded[row["matched"]].append(Copy(row["id"], source_id, row["rule"], alike))
     sizes: dict[int, int] = defaultdict(int)
     for copies in folded.values():
         sizes[len(copies) + 1] += 1
-    largest = sorted(folded, key=lambda id: (-len(folded[id]), id))[:CLUSTERS]
+    largest = sorted(folded, key=lambda name: (-len(folded[name]), name))[:CLUSTERS]
     texts = _texts_of(largest, allowed, store)
     examples = []
-    for id in largest:
-        source_id, text = texts.get(id, ("", None))
-        copies = sorted(folded[id], key=lambda copy: (copy.source_id, copy.id))
-        examples.append(Cluster(id, source_id if own else "", text, copies[:COPIES], len(copies) + 1))
+    for survivor in largest:
+        source_id, text = texts.get(survivor, ("", None))
+        copies = sorted(folded[survivor], key=lambda copy: (copy.source_id, copy.id))
+        examples.append(Cluster(survivor, source_id if own else "", text, copies[:COPIES], len(copies) + 1))
     rows = sum(len(copies) for copies in folded.values())
     return Duplicates(len(folded), rows, max(sizes, default=0), _size_groups(sizes), examples)
 
@@ -145,9 +146,9 @@ def samples(allowed: Gate, store: Store, count: int = SAMPLES) -> list[Sample]:
             drawn[row[1] or ""][row[2] or ""].append((_hash(row[0]), row[0]))
     languages = sorted(drawn, key=lambda lang: (-sum(map(len, drawn[lang].values())), lang))
     chosen = in_turn([in_turn([sorted(rows) for _, rows in sorted(drawn[lang].items())]) for lang in languages])
-    wanted = [id for _, id in chosen[:count]]
+    wanted = [row for _, row in chosen[:count]]
     rows = _rows(wanted, [shard.key for shard in shards], report.kind, store)
-    return [rows[id] for id in wanted if id in rows]
+    return [rows[row] for row in wanted if row in rows]
 
 
 def in_turn(groups: Iterable[Sequence[Any]]) -> list[Any]:
@@ -159,6 +160,10 @@ def in_turn(groups: Iterable[Sequence[Any]]) -> list[Any]:
 
 def _hash(id: str) -> str:
     return blake2b(id.encode(), digest_size=8, person=b"report").hexdigest()
+
+
+def _rounded(value: str | None) -> str | None:
+    return f"{float(value):.3f}" if value else None
 
 
 def _own_ids(recipe: dict[str, Any]) -> bool:
@@ -198,17 +203,8 @@ def _texts_of(ids: Collection[str], allowed: Gate, store: Store) -> dict[str, tu
         return {}
     report = allowed.reports[0]
     rows = _rows(ids, [shard.key for shard in store.shards_of(report)], report.kind, store)
-    named = _source_ids(ids, [shard.key for shard in store.shards_of(report)], store)
-    joined = {id: TEXT_JOINT.join(text for _, text in row.turns) for id, row in rows.items()}
-    return {id: (named[id], cut(text, CLUSTER_CHARACTERS)) for id, text in joined.items()}
-
-
-def _source_ids(ids: Collection[str], keys: Sequence[str], store: Store) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for key in keys:
-        table = store.read(key, ["id", "source_id"])
-        found |= {id: name or "" for id, name in zip(*(c.to_pylist() for c in table.columns), strict=True) if id in ids}
-    return found
+    joined = {name: TEXT_JOINT.join(text for _, text in row.turns) for name, row in rows.items()}
+    return {name: (rows[name].source_id, cut(text, CLUSTER_CHARACTERS)) for name, text in joined.items()}
 
 
 def _rows(ids: Collection[str], keys: Sequence[str], kind: str, store: Store) -> dict[str, Sample]:
@@ -224,8 +220,9 @@ def _rows(ids: Collection[str], keys: Sequence[str], kind: str, store: Store) ->
         held = store.read(key, ["id"]).column("id")
         if not pc.any(mask := pc.is_in(held, pa.array(sorted(missing), held.type))).as_py():
             continue
-        for row in store.read(key, ["id", "lang", "made_by", body]).filter(mask).to_pylist():
-            found[row["id"]] = Sample(row["id"], row["lang"] or "", row["made_by"] or "", _turns(row, body))
+        for row in store.read(key, ["id", "source_id", "lang", "made_by", body]).filter(mask).to_pylist():
+            lang, made_by = row["lang"] or "", row["made_by"] or ""
+            found[row["id"]] = Sample(row["id"], row["source_id"] or "", lang, made_by, _turns(row, body))
         missing -= set(found)
     return found
 

@@ -1,7 +1,7 @@
 """The numbers of a report, taken from a manifest's records and from a few columns of its shards. No text is kept.
 
-Lengths and languages are counted over at most `MOST_SHARDS` shards of a stage, evenly spread, so that a report of a large
-dataset costs seconds; the page says so where it is less than all. Memory: one column of one shard at a time.
+Lengths are measured on at most `MOST_BYTES` of a stage's shards, evenly spread, so that a report of a large dataset
+costs seconds; the page says so where that is less than all. Memory: one column of one shard at a time, and the signals.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-MOST_SHARDS = 64
-"""Shards of a stage whose columns are read."""
+MOST_BYTES = 256 << 20
+"""Bytes of a stage's shards whose texts and tokens are measured; small columns are always read whole."""
 TEXT_KINDS = ("document", "example")
 EDGES = sorted({round(10 ** (k / 6)) for k in range(43)})
 """Borders of length bins: six a decade, from 1 to ten million."""
@@ -85,6 +85,11 @@ class Signal:
     high: float
     counts: list[int]
 
+    @property
+    def still(self) -> bool:
+        """Whether nearly all rows have the same value."""
+        return self.low == self.high
+
 
 @dataclass(slots=True)
 class Figures:
@@ -103,14 +108,18 @@ class Figures:
     splits: Counter[str] = field(default_factory=Counter)
 
     @property
+    def most_of_a_task(self) -> int:
+        return max((counts.total() for counts in self.tasks.values()), default=0)
+
+    @property
     def steps(self) -> list[Step]:
         return [step for _, steps in self.funnel for step in steps]
 
 
 def collect(manifest: DatasetManifest, store: Store) -> Figures:
     """All figures of a dataset version."""
-    last = {report.kind: report for report in manifest.stages}
-    wordy = [report for report in manifest.stages if report.kind in TEXT_KINDS]
+    wordy = has_text(manifest.stages)
+    last = {report.kind: report for report in wordy}
     return Figures(
         funnel=_funnel(manifest.stages),
         lengths=_lengths(manifest, store),
@@ -130,16 +139,21 @@ def collect(manifest: DatasetManifest, store: Store) -> Figures:
     )
 
 
+def has_text(reports: Sequence[StageReport]) -> tuple[StageReport, ...]:
+    """The stages whose rows hold text and lie in the store (an export leaves no shards of its own)."""
+    return tuple(report for report in reports if report.kind in TEXT_KINDS and report.steps)
+
+
 def is_source(report: StageReport) -> bool:
     """Whether a stage read rows in from outside: no text came in, yet text went out."""
     return report.use == "ingest" or (report.stats["characters_in"] == 0 and report.stats["characters_out"] > 0)
 
 
-def spread(shards: Sequence[ShardRecord], most: int = MOST_SHARDS) -> list[ShardRecord]:
-    """At most `most` of the shards, evenly spaced, in order."""
-    if len(shards) <= most:
-        return list(shards)
-    return [shards[place * len(shards) // most] for place in range(most)]
+def spread(shards: Sequence[ShardRecord], most: int = MOST_BYTES) -> list[ShardRecord]:
+    """All shards, or as many of them, evenly spaced, as make up about `most` bytes."""
+    total = sum(shard.bytes for shard in shards)
+    count = len(shards) if total <= most else max(1, len(shards) * most // total)
+    return [shards[place * len(shards) // count] for place in range(count)]
 
 
 def _funnel(reports: Sequence[StageReport]) -> list[tuple[Kind, list[Step]]]:
@@ -153,7 +167,8 @@ def _funnel(reports: Sequence[StageReport]) -> list[tuple[Kind, list[Step]]]:
         figures = {name: int(stats[name]) for name in ("rows_in", "kept", "dropped", "folded", "made")}
         source = is_source(report)
         kind = report.kind if source else before
-        steps.append(Step(report.id, report.use, kind, report.kind, **figures, rules=rules, counters=counters, source=source))
+        more: dict[str, Any] = {**figures, "rules": rules, "counters": counters, "source": source}
+        steps.append(Step(report.id, report.use, kind, report.kind, **more))
     return [(kind, list(group)) for kind, group in groupby(steps, key=lambda step: step.kind)]
 
 
@@ -162,7 +177,7 @@ def _most_first(item: tuple[str, int]) -> tuple[int, str]:
 
 
 def _pii(reports: Sequence[StageReport]) -> list[tuple[str, int]] | None:
-    """Findings by kind over all `pii` stages, None if there was none. Kinds are upper case; other counters are not kinds."""
+    """Findings by kind (upper-case counters) over all `pii` stages, None if there was no such stage."""
     stages = [report for report in reports if report.use == "pii"]
     if not stages:
         return None
@@ -182,7 +197,7 @@ def _lengths(manifest: DatasetManifest, store: Store) -> list[LengthChart]:
     """Charts of lengths: documents as read and after cleaning, instruction rows, tokens."""
     charts = []
     for kind in ("document", "example", "tokens"):
-        of_kind = [report for report in manifest.stages if report.kind == kind]
+        of_kind = [report for report in manifest.stages if report.kind == kind and report.steps]
         if not of_kind:
             continue
         first, last = of_kind[0], of_kind[-1]
@@ -225,7 +240,7 @@ def _lengths_of(name: str, parts: Iterator[np.ndarray]) -> Lengths:
 def _counts(store: Store, shards: Sequence[ShardRecord], column: str) -> Counter[str]:
     """How often each value of a text column occurs in some shards, commonest first; null counts as ""."""
     found: Counter[str] = Counter()
-    for shard in spread(shards):
+    for shard in shards:
         found.update(value or "" for value in store.read(shard.key, [column]).column(column).to_pylist())
     return Counter(dict(sorted(found.items(), key=_most_first)))
 
@@ -241,7 +256,7 @@ def _splits(manifest: DatasetManifest, store: Store) -> Counter[str]:
 def _tasks(store: Store, report: StageReport | None) -> dict[str, Counter[str]]:
     """Rows that a stage made, counted by language for every task; a task is the last word of `made_by`."""
     found: dict[str, Counter[str]] = {}
-    for shard in spread(store.shards_of(report)) if report else ():
+    for shard in store.shards_of(report) if report else ():
         table = store.read(shard.key, ["made_by", "lang"])
         for made_by, lang in zip(table.column("made_by").to_pylist(), table.column("lang").to_pylist(), strict=True):
             if made_by:
@@ -254,7 +269,7 @@ def _signals(manifest: DatasetManifest, store: Store) -> list[Signal]:
     import numpy as np
 
     columns: dict[str, list[np.ndarray]] = {}
-    for key in dict.fromkeys(shard.key for report in manifest.stages for shard in spread(store.shards_of(report))):
+    for key in dict.fromkeys(shard.key for report in manifest.stages for shard in store.shards_of(report)):
         record = store.record(key)
         table = store.read_signals(key) if record and record.signals else None
         for name, values in _numbers(table).items() if table is not None else ():

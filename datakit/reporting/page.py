@@ -15,10 +15,10 @@ from typing import Any
 from markupsafe import Markup
 
 from datakit.manifests import DatasetManifest
-from datakit.report import charts, labels
-from datakit.report.adapters import Trained
-from datakit.report.figures import EDGES, Figures, LengthChart, Step
-from datakit.report.texts import CLUSTER_CHARACTERS, Duplicates, Gate, Sample, cut
+from datakit.reporting import charts, labels
+from datakit.reporting.adapters import Trained
+from datakit.reporting.figures import EDGES, Figures, LengthChart, Step
+from datakit.reporting.texts import Duplicates, Gate, Sample, cut
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@|(?<=[?&])[^=&\s]+=[^&\s]*")
 _HIDDEN_SETTINGS = frozenset({"allow", "deny"})
@@ -58,6 +58,7 @@ def render(page: Page) -> str:
         length_chart=charts.length_chart,
         loss_curve=charts.loss_curve,
         stage_bar=stage_bar,
+        replaced=replaced,
         table_rows=table_rows,
         task_name=task_name,
         fertility_name=fertility_name,
@@ -76,7 +77,9 @@ def render(page: Page) -> str:
         train_recipe=settings_of(manifest.recipe.get("train") or {}),
         task_langs=_task_languages(page.figures),
         evaluation_file=Path(str(trained.evaluation.get("file", ""))).name if trained and trained.evaluation else "",
-        limit=CLUSTER_CHARACTERS,
+        kinds=labels.KINDS,
+        known_stages=labels.STAGES,
+        words=labels.WORDS,
     )
     return text if text.endswith("\n") else text + "\n"
 
@@ -96,11 +99,13 @@ def sentences(page: Page) -> list[Markup]:
     rows = next((step for step in reversed(figures.steps) if step.gives == "example"), None)
     if kind == "packed" and "fill" in figures.packing:
         source = rows or next(step for step in reversed(figures.steps) if step.gives != "packed")
+        laid = next(step.folded for step in reversed(figures.steps) if step.changes_kind)
         told.append(
             labels.say(
                 "became_packed",
                 rows=number(source.rows_out),
                 kind=labels.KINDS[source.gives],
+                laid=number(laid),
                 packs=number(manifest.rows),
                 fill=percent(figures.packing["fill"]),
             )
@@ -136,6 +141,11 @@ def stage_bar(step: Step, widest: int) -> Markup:
     parts = [("kept", step.kept, "kept"), (folded, step.folded, folded), ("dropped", step.dropped, "dropped")]
     tips = [(kind, value, f"{labels.plain(word)}: {value:,}") for kind, value, word in parts]
     return charts.bar([(kind, float(value), tip) for kind, value, tip in tips], widest)
+
+
+def replaced(step: Step) -> int:
+    """Pieces of personal data that a `pii` stage replaced; 0 for other stages."""
+    return sum(count for name, count in step.counters if name.isupper()) if step.use == "pii" else 0
 
 
 def table_rows(chart: LengthChart) -> list[tuple[str, list[int]]]:
@@ -215,10 +225,10 @@ def decimal(value: float, digits: int = 3) -> str:
     return f"{value:,.{digits}f}"
 
 
-def cell(value: Any) -> str:
-    """Any scalar for a table: five significant digits, thousands apart."""
+def cell(value: Any, digits: int = 5) -> str:
+    """Any scalar for a table: so many significant digits, thousands apart."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "–"}[value]
     if isinstance(value, float):
-        return f"{value:,.5g}" if abs(value) < 1e5 and value else f"{value:,.0f}"
+        return f"{value:,.0f}" if not value or abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
     return f"{value:,}" if isinstance(value, int) else cut(str(value), 80)

@@ -1,4 +1,4 @@
-"""Inline SVG: bars, histograms, spark lines and the loss curve. Colours are classes, so that both themes share one drawing.
+"""Inline SVG: bars, histograms, spark lines, the loss curve. Colours are classes: both themes share one drawing.
 
 Bars stretch with their cell and hold no text; charts with text keep their shape and are drawn near the size at which
 they are read on a phone (360 units wide), so that labels stay legible there.
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from datakit.report.figures import EDGES, Lengths, LengthChart
-from datakit.report.labels import plain
+from datakit.reporting.figures import EDGES, LengthChart, Lengths
+from datakit.reporting.labels import plain
 
 WIDTH, HEIGHT = 360, 190
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 10, 24
@@ -34,9 +34,9 @@ def bar(parts: Sequence[tuple[str, float, str]], total: float) -> Markup:
         x = min(1000.0, x + width)
     track = Markup('<rect class="track" x="0" y="0" width="1000" height="10"/>')
     inner = Markup("").join(drawn)
-    return Markup('<svg class="bar" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">{}{}</svg>').format(
-        track, inner
-    )
+    return Markup(
+        '<svg class="bar" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">{}{}</svg>'
+    ).format(track, inner)
 
 
 def spark(counts: Sequence[int]) -> Markup:
@@ -67,13 +67,12 @@ def length_chart(chart: LengthChart) -> Markup:
     return _svg(plain(chart.name), Markup("").join(order))
 
 
-def loss_curve(curve: Sequence[dict[str, float]], before: float | None, after: float | None) -> Markup:
-    """Training loss a step (thin), its moving mean (bold), and the held-out loss before and after (dots)."""
+def loss_curve(curve: Sequence[dict[str, float]], held_out: Sequence[tuple[float, float]]) -> Markup:
+    """Training loss a step (thin), its moving mean (bold), and the held-out loss (dots)."""
     points = [(float(p["step"]), float(p["loss"])) for p in curve]
     mean = _smooth([loss for _, loss in points])
-    held_out = [value for value in (before, after) if value is not None]
     # The floor of the axis is not zero: a loss falls by tenths, and the labels say where it starts.
-    low, high = _bounds([loss for _, loss in points] + held_out)
+    low, high = _bounds([loss for _, loss in (*points, *held_out)])
     final = max(points[-1][0], 1.0)
 
     def at(step: float, loss: float) -> tuple[float, float]:
@@ -82,11 +81,10 @@ def loss_curve(curve: Sequence[dict[str, float]], before: float | None, after: f
     body = [_loss_axes(low, high, final)]
     body.append(_line("thin", [at(*point) for point in points]))
     body.append(_line("bold", [at(step, loss) for (step, _), loss in zip(points, mean, strict=True)]))
-    if before is not None and after is not None:
-        ends = [at(0, before), at(final, after)]
-        body.append(_line("held", ends))
-        for x, y in ends:
-            body.append(Markup('<circle class="held" cx="{}" cy="{}" r="4"/>').format(_n(x), _n(y)))
+    if held_out:
+        marks = [at(*point) for point in held_out]
+        body.append(_line("held", marks))
+        body += [Markup('<circle class="held" cx="{}" cy="{}" r="4"/>').format(_n(x), _n(y)) for x, y in marks]
     return _svg(plain("loss_curve"), Markup("").join(body))
 
 
@@ -105,7 +103,7 @@ def _columns(one: Lengths, first: int, last: int, step: float, top: int) -> Mark
 
 
 def _outline(one: Lengths, first: int, last: int, step: float, top: int) -> Markup:
-    points = [(LEFT, TOP + PLOT_HEIGHT)]
+    points: list[tuple[float, float]] = [(LEFT, TOP + PLOT_HEIGHT)]
     for place in range(first, last + 1):
         y = TOP + PLOT_HEIGHT - PLOT_HEIGHT * one.counts[place] / top
         points += [(LEFT + (place - first) * step, y), (LEFT + (place - first + 1) * step, y)]

@@ -1,0 +1,148 @@
+"""What the columns of an export are: one schema for all shards, and each shard's rows fitted to it.
+
+Shards may differ: one file had whole numbers where another had text, most rows have no weights. The survey reads every
+row once before the first file is written, since `datasets` opens a folder only if all of its files agree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from datakit.schemas import schema_of
+from datakit.stage import Corpus
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FIRST = ("id", "source_id", "text", "messages")
+SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}
+
+
+@dataclass(slots=True)
+class Survey:
+    """What is known of all rows before the first file is written."""
+
+    rows: int = 0
+    splits: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+    licences: Counter[str] = field(default_factory=Counter)
+    types: dict[str, pa.DataType] = field(default_factory=dict)
+    filled: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, corpus: Corpus) -> Survey:
+        survey = cls()
+        for shard in corpus.shards:
+            survey.add(shard.read())
+        if not corpus.shards:
+            survey.add(schema_of(corpus.kind).empty_table())
+        return survey
+
+    def add(self, table: pa.Table) -> None:
+        self.rows += table.num_rows
+        for name in table.column_names:
+            column = table.column(name)
+            kind = _plain(_without_weights(column).type)
+            self.types[name] = _wider(self.types[name], kind) if name in self.types else kind
+            if column.null_count < len(column):
+                self.filled.add(name)
+        self.splits.update(split_names(table))
+        for name, counts in (("lang", self.languages), ("licence", self.licences)):
+            if name in table.column_names:
+                counts.update(value for value in table.column(name).to_pylist() if value)
+
+    def schema(self) -> pa.Schema:
+        """The columns of every file: ids and text first, then the others as they came, the file's own columns last."""
+        import pyarrow as pa
+
+        known = [name for name in self.types if name in self.filled or name in FIRST]
+        order = sorted(known, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST) + ("." in name))
+        return pa.schema([(name, self.types[name]) for name in order])
+
+
+def split_names(table: pa.Table) -> list[str]:
+    """The split of every row as Hugging Face spells it; rows without one are for training."""
+    if "split" not in table.column_names:
+        return ["train"] * table.num_rows
+    names = [value or "train" for value in table.column("split").to_pylist()]
+    return [SPLITS.get(name, re.sub(r"\W", "_", name)) for name in names]
+
+
+def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with exactly the columns of the export."""
+    import pyarrow as pa
+
+    columns = []
+    for wanted in schema:
+        if wanted.name not in table.column_names:
+            columns.append(pa.nulls(table.num_rows, wanted.type))
+            continue
+        column = _without_weights(table.column(wanted.name), keep=_has_weight(wanted.type))
+        columns.append(_as_type(column, wanted.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _as_type(column: Any, kind: pa.DataType) -> Any:
+    """A column in the type that fits all shards; where shards disagree that is text, spelled as JSON spells it."""
+    import orjson
+    import pyarrow as pa
+
+    if pa.types.is_string(kind) and not pa.types.is_large_string(column.type) and not pa.types.is_null(column.type):
+        values = [v if v is None or isinstance(v, str) else orjson.dumps(v).decode() for v in column.to_pylist()]
+        return pa.array(values, kind)
+    return column.cast(kind)
+
+
+def _wider(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """The type that holds the values of both."""
+    import pyarrow as pa
+
+    if one == other or pa.types.is_null(other):
+        return one
+    if pa.types.is_null(one):
+        return other
+    if _has_weight(one) or _has_weight(other):
+        return one if _has_weight(one) else other
+    numbers = [kind for kind in (one, other) if pa.types.is_integer(kind) or pa.types.is_floating(kind)]
+    return pa.float64() if len(numbers) == 2 else pa.string()
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type without `large_`: a file here is far from two GiB, and not every reader knows the large ones."""
+    import pyarrow as pa
+
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(kind.field(place).name, _plain(kind.field(place).type)) for place in range(kind.num_fields)])
+    return kind
+
+
+def _has_weight(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    inner = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
+    return pa.types.is_struct(inner) and inner.get_field_index("weight") >= 0
+
+
+def _without_weights(column: Any, keep: bool = False) -> Any:
+    """Messages without `weight` where no turn has one: TRL knows role and content."""
+    import pyarrow as pa
+
+    if keep or not _has_weight(column.type):
+        return column
+    whole = column.combine_chunks()
+    whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) and whole.num_chunks else whole
+    if isinstance(whole, pa.ChunkedArray):
+        whole = pa.array([], column.type)
+    turns = whole.flatten()
+    if turns.field("weight").null_count < len(turns):
+        return column
+    values = whole.values
+    bare = pa.StructArray.from_arrays([values.field("role"), values.field("content")], names=["role", "content"])
+    return pa.chunked_array([pa.LargeListArray.from_arrays(whole.offsets, bare, mask=whole.is_null())])

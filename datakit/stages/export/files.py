@@ -1,0 +1,87 @@
+"""Writes the rows of a corpus into the files of an export: one pass over the shards, one file a split in memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datakit.canon import digest_file
+from datakit.stage import Corpus
+from datakit.stages.export.columns import Survey, fitted, split_names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FILE_BYTES = 64 * 1024 * 1024
+"""Arrow bytes of a file's rows; about a third of it as Parquet."""
+GROUP_ROWS = 5_000
+
+
+def write_files(corpus: Corpus, survey: Survey, form: str, room: Path) -> dict[str, str]:
+    """Write the files of all splits into `room`; file name -> digest, the training split first."""
+    import pyarrow as pa
+
+    schema = survey.schema()
+    names = sorted(survey.splits, key=lambda name: (name != "train", name)) or ["train"]
+    splits = {name: _Split(name, form, room, schema) for name in names}
+    for shard in corpus.shards:
+        table = shard.read()
+        own = split_names(table)
+        for name in dict.fromkeys(own):
+            mask = pa.array([one == name for one in own], pa.bool_())
+            splits[name].add(fitted(table.filter(mask), schema))
+    return {name: digest for split in splits.values() for name, digest in split.close().items()}
+
+
+@dataclass(slots=True)
+class _Split:
+    """The files of one split. Their number is in their names, so they get them at the end."""
+
+    name: str
+    form: str
+    room: Path
+    schema: pa.Schema
+    waiting: list[pa.Table] = field(default_factory=list)
+    drafts: list[Path] = field(default_factory=list)
+
+    def add(self, rows: pa.Table) -> None:
+        """Take the rows of a shard, in order."""
+        self.waiting.append(rows)
+        if sum(part.nbytes for part in self.waiting) >= FILE_BYTES:
+            self._flush()
+
+    def close(self) -> dict[str, str]:
+        """Write the rest; the final names and digests."""
+        if self.waiting or not self.drafts:
+            self._flush()
+        files = {}
+        for place, draft in enumerate(self.drafts):
+            name = f"{self.name}-{place:05d}-of-{len(self.drafts):05d}.{self.form}"
+            os.replace(draft, self.room / name)
+            files[name] = digest_file(self.room / name)
+        return files
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        table = pa.concat_tables(self.waiting) if self.waiting else self.schema.empty_table()
+        draft = self.room / f"{self.name}.{len(self.drafts)}"
+        (_write_parquet if self.form == "parquet" else _write_jsonl)(table, draft)
+        self.drafts.append(draft)
+        self.waiting = []
+
+
+def _write_parquet(table: pa.Table, path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(table.combine_chunks(), path, compression="zstd", row_group_size=GROUP_ROWS)
+
+
+def _write_jsonl(table: pa.Table, path: Path) -> None:
+    import orjson
+
+    with path.open("wb") as out:
+        for batch in table.to_batches(max_chunksize=1_000):
+            out.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in batch.to_pylist())

@@ -1,0 +1,137 @@
+"""Korean names: only where a label, a title or a form of address stands beside them.
+
+A name is a surname (90 common ones and eight of two syllables) and one or two syllables. Many words have that shape
+(이용자, 고객, 이외에), so a stop list and the ending decide; a name without any such sign is not found.
+"""
+# ruff: noqa: E501  (patterns and word lists read better unbroken)
+
+from __future__ import annotations
+
+from datakit.stages.pii.rules import Rule, words
+
+SURNAMES = (
+    "김이박최정강조윤장임한오서신권황안송전홍유고문양손배백허남심노하곽성차주우구민류나진지엄채원천방공현함변염여추도소석"
+    "선설마길연위표명기반왕금옥육인맹제모탁국어은편용예봉경사부"
+)
+_COMPOUND = "남궁|황보|제갈|선우|독고|사공|서문|동방"
+_ENDING = (
+    "입니다|이에요|예요|이라고|라고|이고|이며|이라|인데|이신|이십니다|님|씨|은|는|이|가|을|를|과|와|의|에게|께서|께|도|만|으로|로|이랑|랑"
+    "|한테|이나|까지|부터|에서|에|이었|였|이란|란|이세요|세요|고객|군|양|귀하"
+)
+_PARTICLE = "은|는|이|가|을|를|과|와|의|에게|께|도|만|로|랑|한테|네|에|고|라"
+_COPULA = "입니다|이에요|예요|이라고|이고|이며|이야|인데|이신|씨|님"
+_NAME_END = rf"(?=(?:{_ENDING})|[^가-힣]|$)"
+_FULL_NAME = (
+    rf"(?:(?:{_COMPOUND})[가-힣]{{1,2}}|[{SURNAMES}][가-힣]{{2}}|[{SURNAMES}][가-힣]|[{SURNAMES}] [가-힣]{{2}})"
+)
+_PERSON_LABELS = (
+    "이름|성명|성함|고객명|회원명|환자명|담당자명?|예금주명?|신청인|신청자명?|수령인|수취인|수신인|받는 ?분|받는 ?사람|받으실 ?분|보내는 ?분|보내는 ?사람"
+    "|대표자명?|대표이사|보호자명?|작성자|주문자명?|구매자명?|입금자명?|계약자명?|피보험자|세대주|예약자명?|학생명|직원명|참석자|발신인|문의자"
+)
+_PERSON_NEEDLES = words(
+    "이름 성명 성함 고객명 회원명 환자명 담당자 담당자명 예금주 예금주명 신청인 신청자 신청자명 수령인 수취인 수신인 받는_분 받는분 받는_사람 받는사람 받으실_분 받으실분"
+    " 보내는_분 보내는분 보내는_사람 보내는사람 대표자 대표자명 대표이사 보호자 보호자명 작성자 주문자 주문자명 구매자 구매자명 입금자 입금자명 계약자 계약자명 피보험자 세대주"
+    " 예약자 예약자명 학생명 직원명 참석자 발신인 문의자"
+)
+_OFFICES = "대리|과장|차장|부장|팀장|주임|사원|실장|본부장|점장|원장|교수|선생|간호사|변호사|세무사|매니저|조교|이장|소장|관장|강사|연구원|간사|총무|위원장|이사장|과장님"
+_HONOURED = "기사|작가|선생|코치|감독|사장|대표|목사|신부|의사|박사|소방관|경찰관|주무관|상담사"
+_HEADS = "공장장|관리소장|이사장|대표이사|위원장|본부장|경비반장|사무국장|담당자|관리자|예금주|연구소장"
+_NOT_NAMES = frozenset(
+    words(
+        """
+        고객 선생 손 어머 아버 부모 사장 주인 이모 기사 교수 원장 회장 이용자 정회원 조합원 구매자 신청자 방문자 강사 임원 안내원 문의자 회원 사모
+        하느 하나 스승 도련 형 누 이웃 서방 공주 왕자 장인 장모 주치의 지원자 지도자 연구원 연구자 전문가 전문의 조교 소비자 참여자 참가자 기획자
+        작가 배우 신부 수녀 신도 성도 목사 남편 아내 임산부 임신부 유권자 지휘자 여행자 운전자 소유자 사용자 사회자 진행자 주문자 주최자 주민 국민
+        장로 집사 권사 전도사 기자 변호사 간호사 조리사 영양사 주무관 공무원 경비원 상담원 상담사 판매자 배송 배달 이사 감독 전무 상무 차장 과장 부장
+        팀장 반장 이장 통장 구청장 도지사 소장 실장 점장 원생 학생 선배 후배 여러 신랑 예비 나그네 임차인 임대인 채권자 채무자 원고 피고 사 이 그 저
+        담당자 담당 관리자 보호자 대표 대표자 문의 이외 이후 이전 이상 이하 이번 지난 정보 변경 확인 조회 등록 신청 수정 삭제 안내 연락 주소 전화 이메일
+        성함 기재 고유 선택 필수 한글 영문 본인 동일 상동 무관 미정 미상 추후 공란 비공개 없음 여부 모두 전원 주요 기본 정식 현재 신규 기존 방법 우리
+        마음 마을 말 맘 솜 유치원 여신 선교사 최고 주연 조연 신입 현직 전직 마스킹 마감일 경우 제외 이유 이상형 임시 유지 사용 하나 기타 기준 인증 지정 전체 전달 문서 오류 오기 표기 표시 구분 제목 명의 변심 부재 부탁
+        """
+    )
+)
+"""Words in the shape of a surname and a given name that stand before 님 and 씨 or after a label."""
+
+
+def korean_name(value: str) -> bool:
+    """Whether a match can be a person: no word of the stop list, whole or with a particle at its end."""
+    compact = value.replace(" ", "")
+    return compact not in _NOT_NAMES and not (len(compact) > 2 and compact[:-1] in _NOT_NAMES)
+
+
+RULES = (
+    Rule(
+        id="name_field",
+        entity="PERSON",
+        pattern=(
+            rf"(?:{_PERSON_LABELS})\s?(?:\([^)\n]{{1,10}}\)\s?)?"
+            rf"(?:[:=|]\s{{0,2}}(?P<v>{_FULL_NAME}){_NAME_END}|[은는]\s(?P<w>{_FULL_NAME})(?=(?:{_COPULA})|\())"
+        ),
+        needles=tuple(
+            f"{label}{sign}"
+            for label in _PERSON_NEEDLES
+            for sign in (":", " :", "=", " =", "|", " |", "은", "는", "(", " (")
+        ),
+        ahead=32,
+        guard=korean_name,
+        labelled=True,
+        lang="ko",
+    ),
+    Rule(
+        id="name_account_holder",
+        entity="PERSON",
+        pattern=rf"(?:예금주|입금자명|수취인|대표이사)\s?\(?(?P<v>(?:{_COMPOUND})[가-힣]{{1,2}}|[{SURNAMES}][가-힣]{{2}}){_NAME_END}",
+        needles=("예금주", "입금자명", "수취인", "대표이사"),
+        ahead=12,
+        guard=korean_name,
+        labelled=True,
+        lang="ko",
+    ),
+    Rule(
+        id="name_title",
+        entity="PERSON",
+        pattern=(
+            rf"(?<![가-힣0-9])(?:(?P<w>(?:{_COMPOUND})[가-힣]{{1,2}}|[{SURNAMES}][가-힣]{{1,2}})"
+            rf"(?= ?(?:씨(?={_PARTICLE}|[^가-힣]|$)|님|귀하|군은|양은))"
+            rf"|(?P<v>[{SURNAMES}][가-힣][가-힣](?<![의는던]))(?= (?:(?:{_OFFICES})(?:님|은|는|이|가|을|를|과|와|의|에게|께|입니다|,|\s|\()"
+            rf"|(?:{_HONOURED})님)))"
+        ),
+        needles=(
+            *(
+                f"{gap}{title}"
+                for title in ("씨", "님", "귀하", "군은", "양은")
+                for gap in ("", " ")[: 1 if title in "씨님" else 2]
+            ),
+            *(f" {office}" for office in f"{_OFFICES}|{_HONOURED}".split("|")),
+        ),
+        back=10,
+        ahead=10,
+        guard=korean_name,
+        labelled=True,
+        lang="ko",
+    ),
+    Rule(
+        id="name_after_office",
+        entity="PERSON",
+        pattern=(
+            rf"(?:{_HEADS})\s(?P<v>(?:{_COMPOUND})[가-힣]{{1,2}}|[{SURNAMES}][가-힣]{{2}})(?=(?:이|가|은|는|의|을|를|과|와|에게|께|께서|입니다|님|씨)"
+            r"(?:[^가-힣]|$)|의\s|\(|,)"
+        ),
+        needles=tuple(f"{head}{gap}" for head in _HEADS.split("|") for gap in (" ", "\n")),
+        ahead=16,
+        guard=korean_name,
+        labelled=True,
+        lang="ko",
+    ),
+    Rule(
+        id="name_said",
+        entity="PERSON",
+        pattern=rf"(?:저는|제 이름은|나는|내 이름은)\s(?P<v>(?:{_COMPOUND})[가-힣]{{1,2}}|[{SURNAMES}][가-힣]{{2}})(?=(?:이?라고|입니다|이에요|예요|이고요))",
+        needles=("저는 ", "이름은 ", "나는 "),
+        back=2,
+        ahead=16,
+        guard=korean_name,
+        labelled=True,
+        lang="ko",
+    ),
+)

@@ -1,0 +1,147 @@
+"""Teachers: models that write synthetic text, behind one seam, whatever answers.
+
+    teacher: local                       llama.cpp's server inside this process, SmolLM2 or any GGUF (local:FILE)
+    teacher: replay:FILE                 recorded replies, no model
+    teacher: openai:gpt-…                OpenAI itself; the key from $OPENAI_API_KEY
+    teacher: {base_url: …, model: …}     any OpenAI-compatible endpoint (vLLM, Ollama, llama.cpp, `transformers serve`)
+
+A teacher takes all requests of a round at once and hands back replies in the order of the requests. Each reply is also
+given to `arrived` the moment it is there, so that it can be on disk before anything else happens (stored.py). What was
+asked and which model was asked make the identity; address, key and concurrency don't. A teacher of one's own is a class
+`(TeacherSpec, cache folder)` under the entry-point group `datakit.teachers`; the built-in ones come by the same door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from datakit.canon import digest_file
+from datakit.errors import ConfigError, Problem
+
+BUILT_IN = {
+    "local": "datakit.teachers.local:LocalServer",
+    "openai": "datakit.teachers.endpoint:Endpoint",
+    "replay": "datakit.teachers.replay:Replay",
+}
+"""Found without entry points too, so that a bare checkout works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a teacher. `purpose`, `language` and `number` say what it is for (replay goes by them)."""
+
+    messages: tuple[tuple[str, str], ...]
+    """(role, content) pairs."""
+    purpose: str = ""
+    language: str = ""
+    number: int = 0
+    """Place among the requests of the same purpose and language, from 0."""
+    max_tokens: int = 1024
+    temperature: float = 0.7
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    schema: str = ""
+    """A JSON schema, as JSON text, that the reply should obey; "" for none. Some endpoints ignore it."""
+
+    def shape(self) -> dict[str, Any]:
+        """Everything that shapes the reply, as canonical values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back. `finish_reason`: `stop`, `length`, or `none` where a replay has nothing recorded."""
+
+    text: str
+    finish_reason: str = "stop"
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+Arrived = Callable[[int, Reply], None]
+
+
+class Teacher(Protocol):
+    """What answers requests. `arrived(place, reply)` is called as each reply comes in, in any order."""
+
+    paid: bool
+    """Whether replies cost time or money, and so are kept on disk."""
+
+    def complete(self, requests: Sequence[Request], arrived: Arrived) -> list[Reply]: ...
+
+    def close(self) -> None: ...
+
+
+class TeacherSpec(BaseModel):
+    """Which teacher, as YAML writes it: a string `name:argument`, or a mapping with these fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    use: str = "openai"
+    """Name of the teacher: openai (any compatible endpoint), local, replay, or a plugin's."""
+    model: str = ""
+    """Model to ask for; for `local` a .gguf file (default: SmolLM2), for `replay` the file of replies."""
+    base_url: str = ""
+    """Address of an OpenAI-compatible endpoint, up to and including /v1; default: OpenAI's own."""
+    key_env: str = ""
+    """Name of the environment variable that holds the key (never the key itself)."""
+    concurrency: int = Field(8, ge=1, le=1024)
+    """Requests in flight at once."""
+    timeout: float = Field(120, gt=0)
+    """Seconds to wait for one reply."""
+    retries: int = Field(5, ge=0, le=20)
+    """How often a request is tried again after 429, 5xx or a time-out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        use, _, argument = value.partition(":")
+        if use in ("http", "https"):
+            raise ValueError("write an endpoint as {base_url: ..., model: ...}")
+        return {"use": use, "model": argument}
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two teachers the same: the kind and the model, or the content of a file of replies."""
+        if self.use == "replay":
+            return {"use": "replay", "replies": digest_file(self.model)}
+        name = Path(self.model).name if self.use == "local" else self.model
+        return {"use": self.use, "model": name or "smollm2"}
+
+    def problems(self, path: str = "teacher") -> list[Problem]:
+        """What can be seen to be wrong without asking anybody."""
+        found = []
+        if self.use not in names():
+            found.append(Problem(path, f"no teacher {self.use!r}", f"known: {', '.join(sorted(names()))}"))
+        if self.use == "openai" and not self.model:
+            found.append(Problem(path, "which model?", "openai:MODEL, or {base_url: ..., model: ...}"))
+        if (self.use == "replay" or (self.use == "local" and self.model)) and not Path(self.model).is_file():
+            found.append(Problem(path, f"no file at {self.model!r}", "paths are relative to the current directory"))
+        return found
+
+
+def names() -> dict[str, str]:
+    """Every known teacher: name -> `module:Class`."""
+    return BUILT_IN | {found.name: found.value for found in entry_points(group="datakit.teachers")}
+
+
+def open_teacher(spec: TeacherSpec, cache: Path) -> Teacher:
+    """The teacher that a spec names; nothing is started or asked yet. `cache`: where replies and models are kept."""
+    if problems := spec.problems():
+        raise ConfigError(problems)
+    module, _, name = names()[spec.use].partition(":")
+    teacher: Teacher = getattr(import_module(module), name)(spec, cache)
+    if not teacher.paid:
+        return teacher
+    from datakit.teachers.stored import StoredReplies
+
+    return StoredReplies(teacher, cache / "replies", spec.identity())

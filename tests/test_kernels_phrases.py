@@ -1,0 +1,80 @@
+"""The phrase automaton against a search one phrase at a time."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datakit.kernels.characters import buffers
+from datakit.kernels.phrases import compile_phrases, cover, cover_text, visible
+
+SURE = ("all rights", "rights reserved", "무단 전재", "이용약관", "1:1 문의", "a")
+MENU = ("home", "로그인", "menu b")
+TABLE = compile_phrases(SURE, MENU)
+PARTS = (
+    "all",
+    "rights",
+    "RIGHTS",
+    "reserved",
+    "무단",
+    "전재",
+    "이용약관을",
+    "\n",
+    "1:1",
+    "문의",
+    "a",
+    "ba",
+    "...",
+    "é",
+    "home",
+    " | ",
+    " > ",
+)
+TEXT = st.tuples(
+    st.lists(st.sampled_from((*PARTS, "로그인", "다", "· ", ".", " menu b", "|")), max_size=14),
+    st.sampled_from(("", " ", "\n ")),
+).map(lambda drawn: drawn[1].join(drawn[0]))
+
+
+def covered(text: str) -> tuple[int, int]:
+    sizes, hits = cover(*buffers(pa.array(["앞 글 a", text], pa.large_string())[1:]), *TABLE)
+    return int(sizes[0]), int(hits[0])
+
+
+@settings(max_examples=400, deadline=None)
+@given(TEXT)
+def test_cover_any_text_equals_searching_phrase_by_phrase(text: str) -> None:
+    assert covered(text)[0] == cover_text(text, SURE, MENU)
+
+
+def test_cover_planted_breach_is_caught() -> None:
+    """An automaton that lacks one phrase gives another answer than the reference."""
+    lacking = compile_phrases(SURE[1:], MENU)
+    sizes, _ = cover(*buffers(pa.array(["all rights"], pa.large_string())), *lacking)
+    assert sizes[0] != cover_text("all rights", SURE, MENU)
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "hits"),
+    [
+        ("", 0, 0),
+        ("ALL   Rights\treserved.", 17, 2),
+        ("무단 전재를 금합니다", 4, 1),
+        ("homework", 0, 0),
+        ("Home", 4, 1),
+        ("I went home.", 0, 0),
+        ("로그인이 안 됩니다", 0, 0),
+        ("로그인", 3, 1),
+        ("Home | News | Sport", 15, 1),
+        ("| home | news |", 4, 1),
+    ],
+)
+def test_cover_of_known_texts_counts_visible_characters(text: str, size: int, hits: int) -> None:
+    assert covered(text) == (size, hits)
+
+
+@given(TEXT)
+def test_cover_never_exceeds_the_text(text: str) -> None:
+    assert covered(text)[0] <= visible(text)
