@@ -155,12 +155,12 @@ def load_base(
     try:
         with _quiet():
             tokenizer = AutoTokenizer.from_pretrained(folder)
-            model = AutoModelForCausalLM.from_pretrained(folder, **options)
+            model: Any = AutoModelForCausalLM.from_pretrained(folder, **options)
     except (OSError, ValueError, KeyError) as error:
         told = str(error).strip().splitlines() or [type(error).__name__]
         raise _problem(f"the base model can't be opened: {told[0]}", f"check the folder {folder}") from error
     if not quantize:
-        model = model.to(device)
+        model.to(device)
     model.config.use_cache = False
     return model.eval(), tokenizer
 
@@ -247,7 +247,7 @@ def _converted_tokenizer(gguf: Path, digest: str, cache: Path) -> Path:
 
 
 def _made_once(folder: Path, gguf: Path, make: Callable[[Path], None]) -> Path:
-    """`folder`, made by `make` in a temporary folder beside it and renamed; two processes may race, one result stays."""
+    """`folder`, made by `make` in a temporary folder beside it and renamed; of two processes that race one wins."""
     if folder.is_dir():
         return folder
     try:

@@ -317,7 +317,7 @@ def apply(
         walk.walk(chain)
         kept = [store.read(record.key) for record in walk.shards]
         table = concat(kept) if kept else table_from_rows([], walk.kind or kind)
-        found = [store.read_drops(key) for report in walk.reports for key in dict.fromkeys(report.steps)]
+        found = [store.read_drops(key) for key in dict.fromkeys(k for r in walk.reports for k in r.steps)]
         drops = [one for one in found if one is not None]
         gone = concat(drops) if drops else drops_schema().empty_table()
         last = walk.reports[-1]

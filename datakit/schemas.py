@@ -190,7 +190,7 @@ def text_view(batch: pa.RecordBatch) -> pa.LargeStringArray:
     if "messages" not in batch.schema.names:
         return pc.fill_null(batch.column("text"), "")
     messages = batch.column("messages")
-    contents = pa.LargeListArray.from_arrays(messages.offsets, messages.values.field("content"))
+    contents = pa.LargeListArray.from_arrays(messages.offsets, pc.fill_null(messages.values.field("content"), ""))
     return pc.fill_null(pc.binary_join(contents, pa.scalar(TEXT_JOINT, pa.large_string())), "").cast(pa.large_string())
 
 

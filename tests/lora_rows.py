@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from datakit_lora.config import LoraSettings
+from datakit_lora.trainer import LoraTrainer
 
 from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.schemas import schema_of
 from datakit.trainer import Event, TrainJob
-from datakit_lora.config import LoraSettings
-from datakit_lora.trainer import LoraTrainer
 
 ASKED = (
     ("What is the capital of Korea?", "The capital of Korea is Seoul."),
@@ -112,7 +112,7 @@ def fitting(base: Path, out: Path, *, rows: int = 24) -> Fitting:
 def settings(base: Path, **changes: Any) -> LoraSettings:
     """Small settings in float32 on one thread."""
     chosen = {
-        "base": str(base), "rank": 4, "alpha": 8, "learning_rate": 2e-2, "batch_tokens": 256, "accumulation": 1, "epochs": 6,
-        "dtype": "float32", "threads": 1, "device": "cpu",
+        "base": str(base), "rank": 4, "alpha": 8, "learning_rate": 2e-2, "batch_tokens": 256, "accumulation": 1,
+        "epochs": 6, "dtype": "float32", "threads": 1, "device": "cpu",
     }  # fmt: skip
     return LoraSettings(**{**chosen, **changes})

@@ -35,9 +35,9 @@ KOREAN = (
     "했다. 시키는 대로 했지만 불이 들어오지 않아서 결국 택배로 보냈고, 닷새 뒤에 새 배터리를 끼운 제품이 돌아왔다."
 )
 ENGLISH = (
-    "The cordless vacuum that I bought last month would not charge, so I called the service centre, and the clerk asked "
-    "me to wipe the contacts with a dry cloth. It did not help. I sent it in, and five days later it came back with "
-    "a new cell."
+    "The cordless vacuum that I bought last month would not charge, so I called the service centre, and the clerk "
+    "asked me to wipe the contacts with a dry cloth. It did not help. I sent it in, and five days later it came back "
+    "with a new cell."
 )
 OTHER = "오늘은 텃밭에 상추를 심고 물을 주었다. 저녁에는 비가 온다고 하니 내일은 쉬어도 되겠다."
 
@@ -330,6 +330,25 @@ def test_index_opens_in_datasketch(tmp_path: Path) -> None:
     units = units_of(fold_text(KOREAN.replace("닷새", "엿새")), "script")
     query.update_batch([units[i : i + 5] for i in range(len(units) - 4)])
     assert index.query(query) == ["r0"]
+
+
+def test_sample_data_exactly_the_planted_copies_are_folded() -> None:
+    from datakit.stages.ingest import Ingest
+
+    sample = Path(__file__).parents[1] / "sample_data"
+    lines = (
+        line for path in sorted((sample / "truth").glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()
+    )
+    defects = [json.loads(line) for line in lines]
+    planted = {frozenset((d["source_id"], d["of"])) for d in defects if d["defect"].endswith("_duplicate")}
+    kinds = (("*.jsonl*", "id"), ("*.json", "id"), ("*.csv", "id"), ("*.tsv", "id"), ("*/*", None))
+    shards = [apply(Ingest(files=f"{sample}/corpus/{files}", id_field=named)).rows for files, named in kinds]
+    named_by = {
+        row["id"]: Path(row["source_id"]).name.removesuffix(":1") for table in shards for row in table.to_pylist()
+    }
+    drops = apply(Dedup(), shards).drops.to_pylist()
+    assert {frozenset((named_by[drop["id"]], named_by[drop["matched"]])) for drop in drops} == planted
+    assert len(drops) == len(planted) == 29
 
 
 @pytest.mark.skipif(not BENCH.exists(), reason="the benchmark corpus lies beside the repository, and isn't here")

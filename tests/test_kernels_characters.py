@@ -106,7 +106,8 @@ def test_kernel_without_a_place_to_cache_compiles_all_the_same() -> None:
 def test_announce_before_the_first_compilation_says_so_once() -> None:
     place: dict[str, object] = {}
     exec("def thrice(x):\n    return 3 * x", place)
-    fresh, told = kernel(place["thrice"]), []  # type: ignore[arg-type]
+    fresh = kernel(place["thrice"])  # type: ignore[arg-type]
+    told: list[str] = []
     _TOLD.discard("test kernels")
     announce(told.append, "test kernels", fresh)
     announce(told.append, "test kernels", fresh)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-
-from datakit.errors import TrainError
-from datakit.models import load_base
 from datakit_lora.attention import blocks, hidden_states, prove_isolation, use_blocks
 from datakit_lora.batches import lay_out, read_rows
 from datakit_lora.loss import FrozenHead, Losses, frozen_head_loss, losses_of
+
+from datakit.errors import TrainError
+from datakit.models import load_base
 from tests.lora_rows import documents, packed, table
 
 
@@ -31,7 +31,7 @@ def ready(tiny_llama: Path) -> tuple[Any, Any]:
 
 
 def _tensors(docs: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor, tuple[int, ...]]:
-    ids = torch.tensor([[id for doc in docs for id in doc]])
+    ids = torch.tensor([[token for doc in docs for token in doc]])
     positions = torch.tensor([[place for doc in docs for place in range(len(doc))]])
     return ids, positions, tuple(len(doc) for doc in docs)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from datakit_lora.batches import ROUND, Plan, lay_out, read_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datakit.errors import TrainError
-from datakit_lora.batches import ROUND, Plan, lay_out, read_rows
 from tests.lora_rows import packed, table
 
 IGNORED = -100
@@ -17,7 +17,7 @@ DOC = st.lists(st.tuples(st.integers(3, 99), st.booleans()), min_size=1, max_siz
 @settings(max_examples=60, deadline=None)
 @given(st.lists(DOC, min_size=1, max_size=6))
 def test_lay_out_keeps_every_learned_token_with_what_came_before_it(docs: list[list[tuple[int, bool]]]) -> None:
-    made = [([id for id, _ in doc], [id if learned else IGNORED for id, learned in doc]) for doc in docs]
+    made = [([token for token, _ in doc], [token if learned else IGNORED for token, learned in doc]) for doc in docs]
     batch = lay_out(read_rows(table(packed(made, 64))))
     expected = sorted(
         (tuple(ids[:place]), ids[place]) for ids, labels in made for place in range(1, len(ids)) if labels[place] >= 0

@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 import torch
-
-from datakit.errors import ConfigError, TrainError
-from datakit.models import resolve_base
-from datakit.schemas import Message
-from datakit.trainer import Event, Trainer
 from datakit_lora.batches import lay_out, read_rows
 from datakit_lora.config import LoraSettings
 from datakit_lora.loop import Progress, evaluate, learning_rate, train
 from datakit_lora.run import make_plan, prepare
 from datakit_lora.trainer import LoraTrainer
+
+from datakit.errors import ConfigError, TrainError
+from datakit.models import resolve_base
+from datakit.schemas import Message
+from datakit.trainer import Event, Trainer
 from tests.lora_rows import ASKED, Fitting, fitting, packed, settings, table
 
 WEIGHTS = "adapter_model.safetensors"
@@ -96,7 +96,7 @@ def test_fit_twice_gives_the_same_bytes_and_another_seed_others(tiny_llama: Path
     assert files[0]["adapter_config.json"] == files[1]["adapter_config.json"]
 
 
-class _PulledPlug(Exception):
+class PulledPlugError(Exception):
     """Stands for a kill between two steps."""
 
 
@@ -110,11 +110,11 @@ def test_fit_interrupted_and_run_again_gives_the_bytes_of_an_undisturbed_run(
 
     def pull(event: Event) -> None:
         if event.what == "train" and event.done == 5:
-            raise _PulledPlug
+            raise PulledPlugError
 
     work = fitting(tiny_llama, tmp_path / "pulled")
     work.listener = pull
-    with pytest.raises(_PulledPlug):
+    with pytest.raises(PulledPlugError):
         work.fit(config)
     newest = sorted((work.out / "checkpoints").glob("step-*"))
     assert [place.name for place in newest] == ["step-00000002", "step-00000004"]
@@ -131,11 +131,11 @@ def test_fit_interrupted_and_run_again_gives_the_bytes_of_an_undisturbed_run(
 def test_fit_other_settings_over_a_checkpoint_are_refused_by_name(tiny_llama: Path, tmp_path: Path) -> None:
     def pull(event: Event) -> None:
         if event.what == "train" and event.done == 3:
-            raise _PulledPlug
+            raise PulledPlugError
 
     work = fitting(tiny_llama, tmp_path / "adapter")
     work.listener = pull
-    with pytest.raises(_PulledPlug):
+    with pytest.raises(PulledPlugError):
         work.fit(settings(tiny_llama, checkpoint_every=1, batch_tokens=128))
     with pytest.raises(TrainError, match=r"learning_rate \(0\.02 -> 0\.5\)"):
         work.fit(settings(tiny_llama, checkpoint_every=1, batch_tokens=128, learning_rate=0.5))
@@ -235,6 +235,7 @@ def test_learning_rate_warms_up_then_falls_to_its_final_share() -> None:
 
 def test_fit_a_loss_that_is_no_number_stops_with_the_step(tiny_llama: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
+
     from tests.tiny_llama import make_tiny_llama
 
     broken = make_tiny_llama(tmp_path / "broken")
@@ -334,9 +335,7 @@ work.fit(settings(base, checkpoint_every=1, batch_tokens=128, epochs=6))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("at", [2, 5])
-def test_fit_killed_without_warning_and_run_again_gives_the_same_bytes(
-    tiny_llama: Path, tmp_path: Path, at: int
-) -> None:
+def test_fit_killed_and_run_again_gives_the_same_bytes(tiny_llama: Path, tmp_path: Path, at: int) -> None:
     whole = fitting(tiny_llama, tmp_path / "whole").fit(
         settings(tiny_llama, checkpoint_every=1, batch_tokens=128, epochs=6)
     )

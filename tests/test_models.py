@@ -64,7 +64,7 @@ def test_resolve_base_folder_is_used_where_it_lies(tiny_llama: Path, tmp_path: P
 
 def test_resolve_base_folder_without_weights_is_refused(tiny_llama: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text((tiny_llama / "config.json").read_text())
-    with pytest.raises(ConfigError, match="no .safetensors weights"):
+    with pytest.raises(ConfigError, match=r"no \.safetensors weights"):
         resolve_base(str(tmp_path), tmp_path)
 
 

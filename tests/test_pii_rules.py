@@ -168,9 +168,7 @@ NEGATIVES: dict[str, Callable[[random.Random], str]] = {
         f"{r.randint(10, 99)}조 {r.randint(1000, 9999)}억 원, {r.randint(10, 99)}배 {r.randint(1000, 9999)}명이 늘었다."
     ),
     "service": lambda r: f"대표번호 15{digits(r, 2)}-{digits(r, 4)}로 문의하세요.",
-    "ratio": lambda r: (
-        f"목표로 {r.randint(1, 99)}개, 앞으로 {r.randint(1, 99)}일, 다시 {r.randint(1, 9)}번 하면 우리 {r.randint(1, 99)}명"
-    ),
+    "ratio": lambda r: f"목표로 {r.randint(1, 99)}개, 다시 {r.randint(1, 9)}번 하면 우리 {r.randint(1, 99)}명",
 }
 
 

@@ -152,7 +152,7 @@ def test_quality_tables_name_only_what_exists() -> None:
 def test_quality_unknown_or_impossible_setting_is_refused() -> None:
     for wrong in ({"max_symbol_share": 2}, {"min_words": -1}, {"profile": "web-fr"}, {"minwords": 3}):
         with pytest.raises(ValidationError):
-            Quality(**wrong)  # type: ignore[arg-type]
+            Quality(**wrong)
 
 
 def sample_documents() -> Iterator[tuple[tuple[str, str], str]]:

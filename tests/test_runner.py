@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datakit.errors import StageError
@@ -55,7 +55,7 @@ def files_of(store: Path) -> dict[str, bytes]:
 
 
 @given(st.lists(st.text(alphabet="가나다 abc", max_size=12), min_size=1, max_size=20), st.sampled_from([1, 7, 1000]))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 def test_rows_are_conserved(texts: list[str], batch_rows: int) -> None:
     result = apply((MaxLength(limit=6), Unique()), [{"text": t} for t in texts], batch_rows=batch_rows)
     kept = [t for t in texts if len(t) <= 6]
@@ -76,6 +76,13 @@ def test_a_folded_row_names_the_row_that_stands_for_it() -> None:
     assert (drop["rule"], drop["stage"]) == ("repeated", "unique")
     assert drop["matched"] == result.rows.column("id").to_pylist()[0]
     assert (result.stats.kept, result.stats.dropped, result.stats.folded) == (2, 0, 1)
+
+
+def test_drops_of_fused_stages_come_back_once() -> None:
+    result = apply(
+        (MaxLength(limit=4), Shout(), MaxLength(id="again", limit=2)), [{"text": "가나다라마"}, {"text": "abc"}]
+    )
+    assert result.drops.column("stage").to_pylist() == ["again", "max_length"]
 
 
 def test_an_error_in_a_stage_never_tells_the_text() -> None:

@@ -84,3 +84,9 @@ def test_concat_widens_what_files_disagree_about() -> None:
     ]
     assert concat(tables).column("source.grade").to_pylist() == ["5", "다섯", None]
     assert concat(tables[:1] + tables[2:]).column("source.grade").to_pylist() == [5, None]
+
+
+def test_text_view_survives_a_message_without_content() -> None:
+    turns = [{"role": "assistant", "content": None}, {"role": "tool", "content": "12도"}]
+    batch = as_batch(table_from_rows([{"id": "a", "messages": turns}], "example"))
+    assert text_view(batch).to_pylist() == [TEXT_JOINT + "12도"]

@@ -99,7 +99,9 @@ def test_torn_last_line_counts_as_never_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_what_may_pass_is_tried_again(tmp_path: Path, status: int) -> None:
-    script = lambda number, body: Answer(status=status) if number < 2 else Answer(text="ok")  # noqa: E731
+    def script(number: int, body: dict) -> Answer:
+        return Answer(status=status) if number < 2 else Answer(text="ok")
+
     with openai_server(script) as server:
         assert hurried(endpoint(server.url), tmp_path).complete([ask("q")])[0].text == "ok"
         assert len(server.bodies) == 3
@@ -107,7 +109,12 @@ def test_what_may_pass_is_tried_again(tmp_path: Path, status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "code", "said"),
-    [(401, "", "refuses the key"), (404, "", "no model"), (400, "bad", "HTTP 400"), (429, "insufficient_quota", "quota")],
+    [
+        (401, "", "refuses the key"),
+        (404, "", "no model"),
+        (400, "bad", "HTTP 400"),
+        (429, "insufficient_quota", "quota"),
+    ],
 )
 def test_what_can_not_pass_fails_at_once_with_the_remedy(tmp_path: Path, status: int, code: str, said: str) -> None:
     with openai_server(lambda number, body: Answer(status=status, text=code)) as server:

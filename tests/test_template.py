@@ -35,8 +35,19 @@ BLOCKS = (
     "{% else %}U: {{ m.content }}\n{% endif %}{% endfor %}"
 )
 COPYING = "{% for m in messages | reverse %}{{ m.content }} / {{ m.content }}\n{% endfor %}"
+GEMMA_LIKE = (
+    "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ 'model' if m.role == 'assistant' else m.role }}\n"
+    "{{ m.content | trim }}<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+LLAMA3_LIKE = (
+    "{% for m in messages %}{% set text = '<|start_header_id|>' + m.role + '<|end_header_id|>\n\n' + m.content | trim"
+    " + '<|eot_id|>' %}{% if loop.index0 == 0 %}{% set text = bos_token + text %}{% endif %}{{ text }}{% endfor %}"
+)
+STUMBLING = (
+    "{% for m in messages %}{% if m.content[0] > '힣' %}{{ raise_exception('no') }}{% endif %}{% endfor %}" + CHATML
+)
 REFUSING = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}" + CHATML
-STOPS = ("<|im_end|>", "<end>", "</s>", "<|im_start|>")
+STOPS = ("<|im_end|>", "<end>", "</s>", "<|im_start|>", "<end_of_turn>", "<start_of_turn>", "<|eot_id|>", "<s>")
 TEXTS = st.text(st.sampled_from("가나 ab\n\t🙂<|>🇰🇷é"), max_size=12)
 TALKS = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=4)
 
@@ -88,6 +99,7 @@ def test_alpaca_message_rewritten_after_ingest_keeps_the_rewritten_text() -> Non
         found = apply(Template(style="alpaca"), [talk(message, "Done", **named)], kind="example")
         assert "kim@" not in found.rows.column("text")[0].as_py()
     assert cut("지시\n\n입력 하나", ("지시", "입력 둘")) == ("지시", "입력 하나")
+    assert cut("지시 하나", ("지시", "")) == ("지시 하나", "")
 
 
 def test_alpaca_ko_is_korean_and_ends_where_the_answer_ends() -> None:
@@ -164,6 +176,16 @@ def test_generation_block_without_its_stop_is_learned_with_it() -> None:
     assert rendered(outside, [("물음", "답"), ("again", "yes")]) == ["답<end>", "yes<end>"]
 
 
+@pytest.mark.parametrize(("source", "stop"), [(GEMMA_LIKE, "<end_of_turn>"), (LLAMA3_LIKE, "<|eot_id|>")])
+def test_chat_template_of_known_families_learns_answer_and_stop(source: str, stop: str) -> None:
+    pairs = [("안녕", " 네, 안녕하세요. \n"), ("Name a city.\n", "Seoul 🙂")]
+    assert rendered(source, pairs, bos_token="<s>") == [f"네, 안녕하세요.{stop}", f"Seoul 🙂{stop}"]
+
+
+def test_chat_template_that_stumbles_over_marks_is_understood_by_prefixes() -> None:
+    assert rendered(STUMBLING, [("하나", "둘"), ("셋", "넷")]) == ["둘<|im_end|>", "넷<|im_end|>"]
+
+
 def test_content_with_the_marks_themselves_is_still_exact() -> None:
     assert rendered(CHATML, [("\ufdd00\ufdd1", "답\ufdd3")]) == ["답\ufdd3<|im_end|>"]
 
@@ -208,7 +230,7 @@ def test_jinja_without_a_stop_is_a_problem_before_the_run(tmp_path: Path) -> Non
     ],
 )
 def test_settings_that_do_not_belong_together_are_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="style|tokenizer"):
+    with pytest.raises(ValueError, match=r"style|tokenizer"):
         Template(**settings)
 
 

@@ -61,7 +61,7 @@ def broken_law(row: dict[str, Any], expected: list[int]) -> str | None:
 def test_any_talk_learns_exactly_the_answers_and_their_stops(
     folder: str, tiny: Tokenizer, pairs: list[tuple[str, str]]
 ) -> None:
-    """Answers are encoded alone here: ChatML's control tokens cut the text on both sides of an answer but for its "\\n"."""
+    """Control tokens cut the text on both sides of an answer, but for the line end before it."""
     row = talk(*[text for pair in pairs for text in pair])
     found = apply([Template(style="chatml"), Tokenize(tokenizer=folder)], [row], kind="example")
     labels = found.rows.column("labels").to_pylist()[0]

@@ -164,7 +164,7 @@ def test_missing_tokenizer_is_named_with_a_remedy(spec: str, tmp_path: Path) -> 
 def test_damaged_tokenizer_file_is_named(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("{}", encoding="utf-8")
     spec = str(tmp_path if name == "tokenizer.json" else tmp_path / name)
-    with pytest.raises(ConfigError, match="no tokenizer file|no SentencePiece model"):
+    with pytest.raises(ConfigError, match=r"no tokenizer file|no SentencePiece model"):
         load_tokenizer(spec, tmp_path)
 
 

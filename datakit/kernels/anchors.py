@@ -1,7 +1,7 @@
 """Many literal anchors found in one pass, with their places in characters: an automaton over UTF-8 bytes.
 
-    table, bits = compile_anchors([("@",), ("이름:", "이름 :"), ("0가 0",)])
-    for groups, end in anchors_in(text, table, bits): ...
+    automaton = compile_anchors([("@",), ("이름:", "이름 :"), ("0가 0",)])
+    for groups, end in anchors_in(text, *automaton): ...
 
 Anchors come in groups (at most 64); a hit tells the bit set of the groups that have an anchor ending there, and the
 place behind it, counted in code points. ASCII case is folded, and `0` in an anchor stands for any ASCII digit, so a hit
@@ -27,8 +27,8 @@ def folded(anchor: str) -> bytes:
     return b"".join(b"0" if 48 <= byte <= 57 else bytes([byte]).lower() for byte in anchor.encode())
 
 
-def compile_anchors(groups: Sequence[Sequence[str]]) -> tuple[Any, Any]:
-    """(next state by state and byte, bit set of the groups with an anchor ending in a state) for `find_anchors`."""
+def compile_anchors(groups: Sequence[Sequence[str]]) -> tuple[Any, Any, Any]:
+    """(next state by state and column, column of each byte, bit set of the groups with an anchor ending in a state)."""
     if len(groups) > GROUPS:
         raise ValueError(f"{len(groups)} groups of anchors, {GROUPS} fit")
     steps: list[dict[int, int]] = [{}]
@@ -55,21 +55,23 @@ def compile_anchors(groups: Sequence[Sequence[str]]) -> tuple[Any, Any]:
             back[child] = int(table[back[state], byte]) if state else 0
             table[state, byte] = child
             queue.append(child)
-    # The folding is part of the table: reading a text then costs one look-up a byte.
+    # The folding is part of the table; bytes that lead the same way from everywhere share a column.
     for byte in range(256):
         table[:, byte] = table[:, folded(chr(byte))[0] if byte < 128 else byte]
-    return table, np.array(ends, np.uint64)
+    narrow, column = np.unique(table, axis=1, return_inverse=True)
+    small = np.ascontiguousarray(narrow.astype(np.uint16 if len(steps) < 1 << 16 else np.uint32))
+    return small, column.reshape(-1).astype(np.uint8), np.array(ends, np.uint64)
 
 
 @kernel
-def find_anchors(data: Any, table: Any, bits: Any) -> tuple[Any, Any]:
+def find_anchors(data: Any, table: Any, column: Any, bits: Any) -> tuple[Any, Any]:
     """Groups (bit sets) and places (code points before the end of the anchor) of all hits in one text, in order."""
     groups, ends = np.empty(64, np.uint64), np.empty(64, np.int64)
     state, seen, hits = 0, 0, 0
     for i in range(data.size):
         byte = data[i]
         seen += byte & 0xC0 != 0x80
-        state = table[state, byte]
+        state = np.int64(table[state, column[byte]])
         if bits[state]:
             if hits == ends.size:
                 groups = np.concatenate((groups, np.empty(hits, np.uint64)))
@@ -79,10 +81,10 @@ def find_anchors(data: Any, table: Any, bits: Any) -> tuple[Any, Any]:
     return groups[:hits], ends[:hits]
 
 
-def anchors_in(text: str, table: Any, bits: Any) -> list[tuple[int, int]]:
+def anchors_in(text: str, table: Any, column: Any, bits: Any) -> list[tuple[int, int]]:
     """(bit set of groups, place behind the anchor) of all hits in one text, in order."""
     data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
-    groups, ends = find_anchors(data, table, bits)
+    groups, ends = find_anchors(data, table, column, bits)
     return list(zip(groups.tolist(), ends.tolist(), strict=True))
 
 

@@ -1,7 +1,7 @@
 """Packing rows of tokens into rows of one length: which row goes where, and laying the tokens out.
 
-Best-fit decreasing: the longest row first, each into the fullest pack that still holds it (Johnson 1974: at most 11/9 of
-the best possible number of packs, plus a constant; on instruction data the packs come out 99.9 % full). Rows of the
+Best-fit decreasing: the longest row first, each into the fullest pack that still holds it (Johnson 1974: at most 11/9
+of the best possible number of packs, plus a constant; on instruction data the packs come out 99.9 % full). Rows of the
 same length go in order, so equal lengths in give equal packs out.
 
     free places left     0   1   2   3  ...  capacity        a tree over these says in log2(capacity) steps which is the
@@ -13,6 +13,7 @@ Cost: O(rows x log capacity); 30 bytes a row. The plain versions below each kern
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def lay_out_plain(
     out_ids: list[int] = []
     out_labels: list[int] = []
     out_places: list[int] = []
-    for first, last in zip(borders[:-1], borders[1:], strict=True):
+    for first, last in pairwise(borders):
         used = 0
         for row in range(first, last):
             span = slice(int(starts[row]), int(starts[row]) + int(lengths[row]))

@@ -34,8 +34,8 @@ class Mix(CorpusStage):
     rules: ClassVar[tuple[str, ...]] = ("sampled_out",)
     seeded: ClassVar[bool] = True
 
-    weights: dict[str, Weight] = {}
-    """Weight of each group: a value of `by`, or a pattern such as `web*`; the most exact one counts. None given: no groups."""
+    weights: dict[str, Weight] = Field(default={})
+    """Weight of each group: a value of `by`, or a pattern such as `web*`; the most exact one counts. {}: no groups."""
     by: str = "source"
     """The column that tells groups apart: source, lang, made_by, licence, or an extra column."""
     rows: Annotated[int, Field(ge=1)] | None = None

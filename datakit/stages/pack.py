@@ -1,11 +1,11 @@
-"""pack: rows of tokens share rows of one length, so that no place of a training step is spent on filling up.
+"""pack: rows of tokens share rows of one length, so that hardly a place of a training step is spent on filling.
 
     pack 7   | row a ........ | row b ..... | row c . |pad|       position ids 0 1 2 .. | 0 1 2 .. | 0 1 | 0 1
              | -100 .......... -100 ........ -100 ..... -100       the first label of each row is never learned
 
 Best-fit decreasing over a whole split (kernels/packing.py); `train` and `val` never share a pack; a row is never cut
-unless `split` says so; every row is in exactly one pack, and `spans` says whose tokens are whose. Packs come in an order
-that doesn't depend on length: the fullest packs, which hold the longest rows, aren't all first.
+unless `split` says so; every row is in exactly one pack, and `spans` says whose tokens are whose. The order of packs
+doesn't depend on length: the fullest packs, which hold the longest rows, aren't all first.
 
 Memory: 40 bytes a row, one input shard and one output shard of 8 million places. The tokens themselves (8 bytes each)
 and the ids wait in memory-mapped temporary files on disk.
@@ -262,7 +262,8 @@ class _Rows:
 
     def close(self) -> None:
         """Let go of the mapped files."""
-        self.ids = self.labels = self._names = None
+        del self.ids, self.labels
+        self._names = None
 
 
 def _shuffle_keys(count: int) -> np.ndarray:

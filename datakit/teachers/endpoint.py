@@ -1,10 +1,10 @@
 """Any OpenAI-compatible endpoint, through the `openai` client.
 
 A fixed number of workers pull requests from one queue, so memory holds no more than what is in flight. What may pass is
-tried again with exponential backoff and jitter, honouring Retry-After: 408, 409, 425, 429, 5xx, time-outs, connections that
-break, answers that are no answers. What can't pass stops everything at once and says what to do: a bad key, an unknown model,
-a request the endpoint refuses, no quota left. Requests in flight are then still waited for: they are paid.
-Neither keys nor prompts nor replies get into an error.
+tried again with exponential backoff and jitter, honouring Retry-After: 408, 409, 425, 429, 5xx, time-outs, connections
+that break, answers that are no answers. What can't pass stops everything at once and says what to do: a bad key, an
+unknown model, a request the endpoint refuses, no quota left. Requests in flight are then still waited for: they are
+paid. Neither keys nor prompts nor replies get into an error.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Endpoint:
             except openai.APIStatusError as error:
                 wait = max(wait, _retry_after(error.response.headers.get("retry-after")))
                 self._refuse(error, last)
-            except (ValueError, TypeError, AttributeError, openai.APIError) as error:
+            except (ValueError, TypeError, AttributeError, LookupError, openai.APIError) as error:
                 # Half a JSON, an HTML page with status 200, an answer without choices.
                 if last:
                     raise self._error("the endpoint's answers can't be read", "is it OpenAI-compatible?") from error

@@ -1,9 +1,9 @@
 """Replies on disk before they are used: nothing that was paid for is asked twice, not after kill -9 either.
 
 One append-only JSON-lines file a model under `<cache>/replies`. A line is {key, text, finish_reason, tokens_in,
-tokens_out}; the key is blake2b over the model and everything in the request that shapes the reply. Each line is written in one
-piece and fsynced (about 1 ms on a disk, against 200 ms and more for a reply). A half line left by a crash is passed over
-and closed by the next write. Prompts and keys of endpoints are never in the file.
+tokens_out}; the key is blake2b over the model and everything in the request that shapes the reply. Each line is written
+in one piece and fsynced (about 1 ms on a disk, against 200 ms and more for a reply). A half line left by a crash is
+passed over and closed by the next write. Prompts and keys of endpoints are never in the file.
 """
 
 from __future__ import annotations

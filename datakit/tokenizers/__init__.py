@@ -1,4 +1,4 @@
-"""Tokenizers behind one seam: text to ids and character offsets, in batches, the same ids as the tokenizer's own library.
+"""Tokenizers behind one seam: text to ids and character offsets, in batches, the ids of the tokenizer's own library.
 
 A tokenizer is named by a spec:
 
@@ -22,6 +22,6 @@ from datakit.tokenizers.seam import Encoded, Spans, Tokenizer
 from datakit.tokenizers.train import CONTROLS, train_sentencepiece
 
 __all__ = [
-    "CONTROLS", "TRAINED", "Encoded", "Spans", "Tokenizer", "load_tokenizer", "tokenizer_identity", "train_sentencepiece",
-    "trained_path",
+    "CONTROLS", "TRAINED", "Encoded", "Spans", "Tokenizer", "load_tokenizer", "tokenizer_identity",
+    "train_sentencepiece", "trained_path",
 ]  # fmt: skip

@@ -21,10 +21,10 @@ class HuggingFaceTokenizer(Tokenizer):
         self._backend = backend
         self.vocab_size = backend.get_vocab_size(with_added_tokens=True)
         added = backend.get_added_tokens_decoder()
-        self.specials = {token.content: id for id, token in sorted(added.items()) if token.special}
+        self.specials = {token.content: number for number, token in sorted(added.items()) if token.special}
         for name in self.named.values():
-            if (id := backend.token_to_id(name)) is not None:
-                self.specials.setdefault(name, id)
+            if (number := backend.token_to_id(name)) is not None:
+                self.specials.setdefault(name, number)
         self.adds_bos = self.bos_id is not None and backend.encode("a").ids[:1] == [self.bos_id]
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -52,7 +52,7 @@ class HuggingFaceTokenizer(Tokenizer):
 
 
 class SentencePieceTokenizer(Tokenizer):
-    """A SentencePiece .model file used as it is. Its habit of a leading ▁ holds for each text between control tokens."""
+    """A SentencePiece .model file used as it is; its leading ▁ comes with each text between control tokens."""
 
     def __init__(self, model: Path):
         from sentencepiece import SentencePieceProcessor
@@ -63,14 +63,18 @@ class SentencePieceTokenizer(Tokenizer):
             raise tokenizer_problem(f"{model.name!r} is no SentencePiece model", "give a .model file") from error
         ids = {"bos_token": self._model.bos_id(), "eos_token": self._model.eos_id()}
         ids |= {"pad_token": self._model.pad_id(), "unk_token": self._model.unk_id()}
-        named = {name: self._model.id_to_piece(id) for name, id in ids.items() if id >= 0}
+        named = {name: self._model.id_to_piece(number) for name, number in ids.items() if number >= 0}
         super().__init__(digest_file(model), named, None, (model,))
         self.vocab_size = self._model.vocab_size()
-        self.specials = {self._model.id_to_piece(id): id for id in range(self.vocab_size) if self._model.is_control(id)}
+        self.specials = {
+            self._model.id_to_piece(number): number
+            for number in range(self.vocab_size)
+            if self._model.is_control(number)
+        }
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of some ids; control tokens have none."""
-        return str(self._model.decode([int(id) for id in ids]))
+        return str(self._model.decode([int(token) for token in ids]))
 
     def _encode(self, texts: Sequence[str], offsets: bool) -> Encoded:
         if offsets:

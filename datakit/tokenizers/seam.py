@@ -45,7 +45,7 @@ class Tokenizer:
         self.fingerprint = fingerprint
         """Digest of what decides the ids: the vocabulary file and the names of its special tokens."""
         self.named = dict(named)
-        """`bos_token`, `eos_token`, `pad_token`, `unk_token` -> text, as chat templates want them; only those there are."""
+        """`bos_token`, `eos_token`, `pad_token`, `unk_token` -> text, for chat templates; only those there are."""
         self.chat_template = chat_template
         self.specials: dict[str, int] = {}
         """Text -> id of all control tokens."""

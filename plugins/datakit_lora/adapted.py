@@ -84,7 +84,7 @@ class AdaptedModel:
         """The ids that end an answer: the tokenizer's and those of the base's generation settings."""
         named = self.model.generation_config.eos_token_id
         more = [named] if isinstance(named, int) else list(named or ())
-        return sorted({id for id in (self.tokenizer.eos_token_id, *more) if id is not None})
+        return sorted({stop for stop in (self.tokenizer.eos_token_id, *more) if stop is not None})
 
     def _pad(self) -> int:
         own = self.tokenizer.pad_token_id
@@ -103,8 +103,8 @@ class AdaptedModel:
         encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         spans = self._answers(turns, text)
         labels = [
-            id if any(start <= begin < end for start, end in spans) else IGNORED
-            for id, (begin, _) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+            token if any(start <= begin < end for start, end in spans) else IGNORED
+            for token, (begin, _) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
         ]
         return list(encoded["input_ids"]), labels
 

@@ -31,7 +31,7 @@ def with_adapter(model: Any, config: LoraSettings) -> Any:
     settings = LoraConfig(
         task_type="CAUSAL_LM",
         r=config.rank,
-        lora_alpha=config.alpha,
+        lora_alpha=int(config.alpha) if config.alpha.is_integer() else config.alpha,  # type: ignore[arg-type]
         lora_dropout=config.dropout,
         target_modules=_targets(model, config),
         layers_to_transform=_layers(model, config),

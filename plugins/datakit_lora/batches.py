@@ -75,9 +75,11 @@ def read_rows(table: pa.Table) -> list[Row]:
     if not all(np.array_equal(lengths[0], other) for other in lengths[1:]):
         raise TrainError("input_ids, labels and position_ids of a row differ in length", fix="pack the dataset again")
     ends = np.cumsum(lengths[0])
-    spans = table.column("spans").to_pylist()
-    cuts = zip(ends - lengths[0], ends, spans, strict=True)
-    return [_row(*(array[start:end] for array in arrays), spans=held or ()) for start, end, held in cuts]
+    ids, labels, positions = arrays
+    return [
+        _row(ids[start:end], labels[start:end], positions[start:end], held or ())
+        for start, end, held in zip(ends - lengths[0], ends, table.column("spans").to_pylist(), strict=True)
+    ]
 
 
 def _row(ids: np.ndarray, labels: np.ndarray, positions: np.ndarray, spans: Sequence[dict[str, int]]) -> Row:
@@ -120,7 +122,7 @@ def lay_out(rows: Sequence[Row]) -> Batch:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which rows each step sees: an epoch is a shuffle of all rows, a step a window of it. A pure function of its fields."""
+    """Which rows each step sees: an epoch is a shuffle of all rows, a step a window of it; the fields decide all."""
 
     rows: int
     row_slots: int

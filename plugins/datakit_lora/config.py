@@ -1,7 +1,8 @@
 """Every setting of the trainer `lora`. Imports no torch: `datakit check` reads this file only.
 
 Where the defaults come from: all linear layers, alpha = 2 x rank and a learning rate of about ten times that of full
-fine-tuning (LoRA Without Regret, Thinking Machines 2025); dropout 0, cosine to 10 %, clip 1 are what TRL and Axolotl use.
+fine-tuning (LoRA Without Regret, Thinking Machines 2025); dropout 0, a cosine to
+10 % and clip 1 are common in TRL and Axolotl.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class LoraSettings(TrainerConfig):
     use: ClassVar[str] = "lora"
 
     method: Literal["lora", "qlora"] = "lora"
-    """`lora` keeps the base as it is; `qlora` holds it in 4 bits (NF4, double quantisation): a quarter of the memory, slower."""
+    """`lora` keeps the base as it is; `qlora` holds it in 4 bits (NF4, double quantisation): less memory, slower."""
     rank: int = Field(16, ge=1, le=1024)
     """Width of the adapter: more rank can learn more and costs memory in proportion."""
     alpha: float = Field(32.0, gt=0)
@@ -51,11 +52,11 @@ class LoraSettings(TrainerConfig):
     gradient_checkpointing: bool = False
     """Keep only layer borders and compute the rest again: about a third slower, a fraction of the activation memory."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Number type of the base; the adapter stays float32. `auto`: bfloat16 where the device computes with it, else float32."""
+    """Number type of the base; the adapter stays float32. `auto`: bfloat16 where the device has it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto`: the GPU if there is one."""
     threads: int = Field(0, ge=0, le=1024)
-    """CPU threads; 0: one for each core this process may use. Equal bytes are promised for an equal number of threads."""
+    """CPU threads; 0: one for each core. Equal bytes are promised for an equal number of threads."""
     eval_every: int = Field(0, ge=0)
     """Evaluate on the held-out split every this many steps as well; 0: only before and after."""
     eval_rows: int | None = Field(None, ge=1)

@@ -24,7 +24,7 @@ def choose_device(config: LoraSettings) -> str:
 def choose_dtype(config: LoraSettings) -> DType:
     """`bfloat16` where the device multiplies matrices in it (GPUs since Ampere, CPUs with avx512_bf16 or AMX).
 
-    On a CPU with avx512_bf16 a step on SmolLM2 takes half the time of float32; without, bfloat16 is emulated and slower.
+    On a CPU with avx512_bf16 a step on SmolLM2 takes half the time of float32; without, bfloat16 is emulated, slowly.
     """
     if config.dtype != "auto":
         return config.dtype

@@ -20,7 +20,6 @@ from datakit_lora.batches import Plan, Row, lay_out
 from datakit_lora.config import LoraSettings
 from datakit_lora.loss import Losses
 
-
 FOUR_BITS = "Linear4bit"
 """Class name of bitsandbytes' layer; its module is imported only where 4 bits are asked for."""
 

@@ -8,8 +8,8 @@ from datakit.manifests import DatasetManifest
 from datakit_lora.config import LoraSettings
 
 TOLD_SETTINGS = (
-    "method", "rank", "alpha", "dropout", "target_modules", "top_layers", "learning_rate", "final_learning_rate", "warmup",
-    "weight_decay", "clip", "batch_tokens", "accumulation", "gradient_checkpointing", "seed",
+    "method", "rank", "alpha", "dropout", "target_modules", "top_layers", "learning_rate", "final_learning_rate",
+    "warmup", "weight_decay", "clip", "batch_tokens", "accumulation", "gradient_checkpointing", "seed",
 )  # fmt: skip
 
 

@@ -3,8 +3,8 @@
     python -m tests.bench.bench_tokens [--megabytes 8] [--rows 200000]
 
 Text: ../shared/bench (Korean and English documentation). Lengths: drawn like Alpaca's (log-normal, median 134 tokens).
-Peers on the same kind of data: `tokenizers` encode_batch 1.5 MB/s a core, sentencepiece 3.5; TRL 1.16 packs 200k rows in
-4.5 s at 98.99 % (2,048) and 4.6 s at 96.07 % (8,192) by default, in 3.9 s and 5.0 s at 99.96 % in one batch.
+Peers on the same kind of data: `tokenizers` encode_batch 1.5 MB/s a core, sentencepiece 3.5; TRL 1.16 packs 200k rows
+in 4.5 s at 98.99 % (2,048) and 4.6 s at 96.07 % (8,192) by default, in 3.9 s and 5.0 s at 99.96 % in one batch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,10 @@ def texts_of(megabytes: float) -> list[str]:
     return texts
 
 
+def encode_all(tokenizer: Any, texts: list[str], offsets: bool) -> list[Any]:
+    return [tokenizer.encode_batch(texts[a : a + 256], offsets=offsets) for a in range(0, len(texts), 256)]
+
+
 def bench_tokenize(texts: list[str]) -> None:
     from datakit.cache import cache_folder
     from datakit.runner import apply
@@ -57,17 +62,17 @@ def bench_tokenize(texts: list[str]) -> None:
     model = SHARED / "data" / "stories260k" / "tokenizer.model"
     for spec in ("smollm2", str(model)):
         tokenizer = load_tokenizer(spec, cache_folder())
-        for start in range(0, min(len(texts), 50)):
+        for start in range(min(len(texts), 50)):
             alone = tokenizer.encode_batch([texts[start]]).ids
             assert tokenizer.decode(alone.tolist()).strip() == texts[start].strip() or spec != "smollm2"
         name = Path(spec).name
         for offsets in (False, True):
-            found, cpu, _ = timed(lambda: [tokenizer.encode_batch(texts[a : a + 256], offsets=offsets) for a in range(0, len(texts), 256)])  # fmt: skip # noqa: B023
+            found, cpu, _ = timed(partial(encode_all, tokenizer, texts, offsets))
             tokens = sum(len(one.ids) for one in found)
             line("encode", tokenizer=name, offsets=offsets, mb_per_cpu_s=round(size / cpu, 2), tokens=tokens)
         stage = Tokenize(tokenizer=spec)
-        found, cpu, wall = timed(lambda: apply(stage, [{"text": text, "lang": "en"} for text in texts]))  # noqa: B023
-        line("tokenize stage", tokenizer=name, mb_per_cpu_s=round(size / cpu, 2), wall_s=round(wall, 2), tokens=found.notes["tokens"])  # fmt: skip
+        found, cpu, _ = timed(partial(apply, stage, [{"text": text, "lang": "en"} for text in texts]))
+        line("tokenize stage", tokenizer=name, mb_per_cpu_s=round(size / cpu, 2), tokens=found.notes["tokens"])
 
 
 def bench_chat(rows: int) -> None:
@@ -88,7 +93,7 @@ def bench_chat(rows: int) -> None:
         ([Template(tokenizer="smollm2")], "tokenizer's own"),
         ([Template(tokenizer="smollm2"), Tokenize(tokenizer="smollm2")], "tokenizer's own, then tokenize"),
     ):
-        _, cpu, _ = timed(lambda: apply(stages, talks, kind="example"))  # noqa: B023
+        _, cpu, _ = timed(partial(apply, stages, talks, kind="example"))
         line("template", style=name, rows=rows, microseconds_a_row=round(cpu / rows * 1e6, 1))
 
 
@@ -104,20 +109,21 @@ def bench_pack(rows: int) -> None:
     best_fit(lengths[:10].astype(np.int32), 2048)
     values = pa.LargeListArray.from_arrays(borders, tokens)
     names = pa.array([f"{n:032x}" for n in range(rows)], pa.large_string())
-    table = pa.table({"id": names, "source_id": names, "input_ids": values, "labels": values, "family": names, "split": pa.nulls(rows, pa.large_string())})  # fmt: skip
+    columns = {"id": names, "source_id": names, "input_ids": values, "labels": values, "family": names}
+    table = pa.table({**columns, "split": pa.nulls(rows, pa.large_string())})
     for seq_len in (2048, 8192):
         apply(Pack(seq_len=seq_len), table.slice(0, 10))
-        pack_of, assign, _ = timed(lambda: best_fit(lengths.astype(np.int32), seq_len))  # noqa: B023
+        pack_of, assign, _ = timed(partial(best_fit, lengths.astype(np.int32), seq_len))
         order = np.argsort(pack_of, kind="stable")
         edges = np.concatenate(([0], np.cumsum(np.bincount(pack_of)))).astype(np.int64)
         lay_out(tokens, tokens, borders[:2], lengths[:2], np.array([0, 2]), seq_len, 0)
-        _, laid, _ = timed(lambda: lay_out(tokens, tokens, borders[:-1][order], lengths[order], edges, seq_len, 0))  # noqa: B023
-        found, cpu, wall = timed(lambda: apply(Pack(seq_len=seq_len), table))  # noqa: B023
+        _, laid, _ = timed(partial(lay_out, tokens, tokens, borders[:-1][order], lengths[order], edges, seq_len, 0))
+        found, cpu, wall = timed(partial(apply, Pack(seq_len=seq_len), table))
         assert found.notes["tokens"] == borders[-1]
         assert found.notes["rows"] == rows
         line(
             "pack", rows=rows, seq_len=seq_len, assign_s=round(assign, 3), lay_out_s=round(laid, 3),
-            stage_cpu_s=round(cpu, 2), stage_wall_s=round(wall, 2), fill=found.notes["fill"], packs=found.notes["packs"],
+            with_store_s=round(cpu, 2), wall_s=round(wall, 2), fill=found.notes["fill"], packs=found.notes["packs"],
         )  # fmt: skip
 
 

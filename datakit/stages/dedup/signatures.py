@@ -58,7 +58,7 @@ def sign(table: pa.Table, settings: dict[str, Any]) -> pa.Table:
     return pa.table({**columns, "shingles": pa.array(counts), "signature": signed})
 
 
-def columns_of(kind: str) -> list[str]:
+def columns_of(kind: str | None) -> list[str]:
     """The columns that `sign` and `texts_of` look at."""
     return ["id", "source", "position", "messages" if kind == "example" else "text"]
 

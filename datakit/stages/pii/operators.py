@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Literal
 
-from datakit.stages.pii.rules import ENTITIES, Entity
+from datakit.stages.pii.rules import ENTITIES, Entity, EntityType
 
 Operator = Literal["tag", "mask", "partial", "hash", "drop_document"]
 KEY_LEAST = 16
@@ -78,11 +78,13 @@ def keyed_hash(entity: str, value: str, lang: str, key: bytes) -> str:
     return f"{tag(entity, lang)[:-1]}:{digest.translate(_LETTERS)}]"
 
 
-def writer(operator: Operator, operators: Mapping[str, Operator], key: bytes) -> Callable[[str, str, str], str]:
+def writer(operator: Operator, operators: Mapping[EntityType, Operator], key: bytes) -> Callable[[str, str, str], str]:
     """`write(entity, value, lang)`: the text that takes the place of a value."""
 
+    by_type: dict[str, Operator] = dict(operators.items())
+
     def write(entity: str, value: str, lang: str) -> str:
-        chosen = operators.get(entity, operator)
+        chosen = by_type.get(entity, operator)
         if chosen == "mask":
             return mask(value)
         if chosen == "partial":

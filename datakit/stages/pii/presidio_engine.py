@@ -61,6 +61,7 @@ def _recognizer_class() -> Callable[[Rule, str], Any]:
 
         def __init__(self, rule: Rule, language: str) -> None:
             self.rule = rule
+            self.name: str
             super().__init__(
                 supported_entities=[rule.entity], name=f"datakit_{rule.id}", supported_language=language, version="1"
             )
@@ -127,7 +128,7 @@ class PresidioFind:
         from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
         # Its e-mail recognizer calls tldextract.extract, which would fetch the public suffix list on first use.
-        tldextract.extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+        tldextract.extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)  # type: ignore[assignment]
         nlp = NoOpNlpEngine(models=[{"lang_code": _LANGUAGE, "model_name": "no_op"}])
         nlp.load()
         recognizers = [*presidio_recognizers(entities), *_foreign_recognizers(own)]
@@ -142,6 +143,7 @@ class PresidioFind:
         """The personal data of one text, in order, without overlaps."""
         self._mute()
         self._watch.timed_out = False
+        failed: StageError | None = None
         try:
             results = self._engine.analyze(text, language=_LANGUAGE)
         except (StageError, TooDenseError):
@@ -149,8 +151,6 @@ class PresidioFind:
         except Exception as error:
             # Presidio's exceptions can quote a value ("Did not find word ..."): only the class name goes on.
             failed = StageError(f"presidio-analyzer failed ({type(error).__name__})", fix="use `engine: fast`")
-        else:
-            failed = None
         if failed is not None:
             raise failed
         if self._watch.timed_out:

@@ -153,15 +153,11 @@ RULES = (
         id="name_field_en",
         entity="PERSON",
         pattern=(
-            rf"(?i:(?:full |customer |contact |patient |account |card ?|first |last )?name(?: on card)?|attn|recipient)\s?[:=]\s{{0,2}}"
-            rf"(?P<v>{_TWO})"
+            rf"(?:[Nn]ame(?: on card)?|NAME|[Aa]ttn|ATTN|[Rr]ecipient|RECIPIENT)(?<![A-Za-z_.\-]name)\s?:\s{{0,2}}(?P<v>{_TWO})"
         ),
         needles=tuple(
-            f"{label}{sign}"
-            for label in ("name", "name on card", "attn", "recipient")
-            for sign in (":", "=", " :", " =")
+            f"{label}{sign}" for label in ("name", "name on card", "attn", "recipient") for sign in (":", " :")
         ),
-        back=14,
         ahead=90,
         guard=latin_name,
         labelled=True,

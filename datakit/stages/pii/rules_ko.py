@@ -24,7 +24,7 @@ _PLATE = "가나다라마거너더러머버서어저고노도로모보소오조�
 _PLATE_COUNTS = "조배주도부호구자오사수서로라고노보소모우무바"
 """Plate syllables that also stand after numbers in prose (12조 3000억, 10배 2000원): they need a region or a label."""
 _UNIT_AFTER = r"(?! ?(?:[0-9]|원|억|만 ?(?:원|명|개|대|평|톤|여)|명|개|년|월|천|평|여 ?(?:명|개)|㎡|%|km|kg|,[0-9]{3}))"
-_PLATE_NEEDLES = tuple(f"0{gap}{char}{last}0000" for char in _PLATE for gap in ("", " ") for last in ("", " "))
+_PLATE_NEEDLES = tuple(f"0{gap}{char}{last}0" for char in _PLATE for gap in ("", " ") for last in ("", " "))
 _REGION_2 = "서울|부산|대구|인천|광주|대전|울산|세종|경기|강원|충북|충남|전북|전남|경북|경남|제주"
 
 
@@ -266,7 +266,7 @@ RULES = (
         pattern=rf"(?<![0-9A-Za-z,.])[0-9]{{2,3}} ?[{_PLATE}] ?[0-9]{{4}}{_UNIT_AFTER}",
         needles=_PLATE_NEEDLES,
         back=3,
-        ahead=8,
+        ahead=12,
         check=plate_alone,
         lang="ko",
     ),
@@ -276,7 +276,7 @@ RULES = (
         pattern=rf"(?:{_REGION_2}) ?[0-9]{{1,3}} ?[{_PLATE}] ?[0-9]{{4}}{_UNIT_AFTER}",
         needles=_PLATE_NEEDLES,
         back=7,
-        ahead=8,
+        ahead=12,
         alone=True,
         lang="ko",
     ),

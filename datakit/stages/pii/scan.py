@@ -1,8 +1,8 @@
 """The fast engine: finds personal data in one text.
 
 Rules look at small windows only: around runs of digits, and around anchors such as `@`, `://` or `이름:`, which one
-pass of an automaton finds (kernels/anchors). Windows that meet are joined and all patterns are bounded, so cost is linear in
-the length of the text, whatever it is made of. Neither presidio nor spaCy is imported.
+pass of an automaton finds (kernels/anchors). Windows that meet are joined and all patterns are bounded, so cost is
+linear in the length of the text, whatever it is made of. Neither presidio nor spaCy is imported.
 
 The judge (`Judge`) that weighs a match is shared with the Presidio recognizers.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 
 from datakit.errors import StageError
-from datakit.stages.pii.fold import fold
+from datakit.stages.pii.fold import Folded, fold
 from datakit.stages.pii.rules import ENTITIES, LEFT, LISTED, SCORES, VETO, Evidence, Rule, all_labels, all_rules, trie
 
 REACH = 30
@@ -201,8 +201,8 @@ class Scanner:
         # numba and numpy are loaded here, not with the stage's value.
         from datakit.kernels.anchors import anchors_in, compile_anchors
 
-        table, bits = compile_anchors([needles for needles, _ in self._groups])
-        self._anchors_in = partial(anchors_in, table=table, bits=bits)
+        table, column, bits = compile_anchors([needles for needles, _ in self._groups])
+        self._anchors_in = partial(anchors_in, table=table, column=column, bits=bits)
         self._keep = Lists(allow, deny)
 
     def __call__(self, text: str) -> list[Span]:
@@ -234,27 +234,26 @@ class DigitRules:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = sorted(rules, key=lambda rule: rule.digits)
-        self._least = self._rules[0].digits if rules else 0
+        most = max((rule.digits for rule in rules), default=0)
+        self._counts = [sum(rule.digits <= digits for rule in rules) for digits in range(most + 1)]
         self._tiers: dict[int, tuple[re.Pattern[str], list[tuple[int, Rule]]]] = {}
 
     def __call__(self, judge: Judge) -> Iterator[Span]:
         for run in _RUN.finditer(judge.text) if self._rules else ():
             digits = len(_NOT_DIGIT.sub("", run[0]))
-            if digits >= self._least:
+            if digits >= self._rules[0].digits:
                 yield from self._in_run(judge, max(0, run.start() - 3), run.end() + 10, digits)
 
     def _in_run(self, judge: Judge, low: int, high: int, digits: int) -> Iterator[Span]:
-        pattern, rules = self._tier(
-            sum(rule.digits <= digits for rule in self._rules) if digits < 14 else len(self._rules)
-        )
-        done = dict.fromkeys((rule.id for _, rule in rules), low)
+        pattern, rules = self._tier(self._counts[min(digits, len(self._counts) - 1)])
+        done: dict[int, int] = {}
         for match in pattern.finditer(judge.text, low, high):
-            found = match.groups()
+            found, at = match.groups(), match.start()
             for group, rule in rules:
-                if found[group - 1] is None or match.start() < done[rule.id]:
+                if found[group - 1] is None or at < done.get(group, low):
                     continue
                 start, end = match.span(group)
-                done[rule.id] = end
+                done[group] = end
                 if (evidence := judge.weigh(rule, start, end)) is not None:
                     yield Span(start, end, rule.entity, rule.id, evidence)
 
@@ -277,7 +276,7 @@ class Lists:
             sorted({fold(value).text for value in deny if value}, key=lambda value: (-len(value), value))
         )
 
-    def settle(self, folded, found: Iterable[Span]) -> list[Span]:
+    def settle(self, folded: Folded, found: Iterable[Span]) -> list[Span]:
         """The found spans without the allowed ones, with the denied ones, resolved, in places of the original text."""
         text = folded.text
         spans = [span for span in found if text[span.start : span.end] not in self._allow]

@@ -1,7 +1,7 @@
 """The stage `synthesize`: instruction rows from documents by rules (`mine`), or from seed tasks by a teacher.
 
     method          reads                      makes
-    mine            documents                  questions, titles, summaries, steps, replies … from each document; no model
+    mine            documents                  questions, titles, summaries, replies … from each; no model
     self_instruct   seed tasks, example rows   new tasks in four steps, novelty-checked (Wang et al. 2022)
     alpaca          seed tasks, example rows   new tasks in one step, lists of 20 or 10 (Taori et al. 2023)
 
@@ -176,7 +176,11 @@ class Synthesize(CorpusStage):
         require(bool(languages), "seeds", "no seed task in Korean or English", "a seed's language is ko or en")
         same = ("window", "max_requests", "max_tokens", "temperature", "top_p", "novelty")
         return GenerateSettings(
-            recipe=self.method, rows=self.rows or 100, languages=languages, seed=seed, **{name: getattr(self, name) for name in same}
+            recipe=self.method,
+            rows=self.rows or 100,
+            languages=languages,
+            seed=seed,
+            **{name: getattr(self, name) for name in same},
         )
 
 

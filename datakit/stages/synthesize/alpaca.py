@@ -1,8 +1,8 @@
 """Stanford Alpaca's recipe (Taori et al. 2023): one request, three seed tasks shown, a list of whole tasks comes back.
 
 20 tasks a list in English, 3 of them shown; 10 in Korean, where lists of 20 were found to be unstable (KoAlpaca).
-Mended against the published code: blocks are told apart by their labels, not by `###` and exact numbers; a list that was
-cut off loses its last task; spellings of "no input" become no input; empty and leaked answers are refused.
+Mended against the published code: blocks are told apart by their labels, not by `###` and exact numbers; a list that
+was cut off loses its last task; spellings of "no input" become no input; empty and leaked answers are refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The loop that the generating recipes share: rounds of requests, decisions in the order of the requests, a growing pool.
+"""The loop that the generating recipes share: rounds of requests, decisions in their order, a growing pool.
 
     round r:  requests k .. k+window-1, each seeing only what was accepted before the round
               -> replies, in any order of arrival -> read in the order of the requests -> faults, novelty -> accepted

@@ -1,7 +1,7 @@
 """Rules that turn English sentences into questions: definitions, reasons, results, examples, connectives, years.
 
-Answers reuse whole clauses (`The reason is that …` takes any clause that stood after `because`), so that nothing has to be
-inflected. Sentences whose subject is a pronoun are passed over where the question would lose what it stands for.
+Answers reuse whole clauses (`The reason is that …` takes any clause that stood after `because`), so that nothing has to
+be inflected. Sentences whose subject is a pronoun are passed over where the question would lose what it stands for.
 Precision comes first: a rule that is unsure says nothing.
 """
 
@@ -19,10 +19,12 @@ PRONOUNS = words(
     " what another others some many most"
 )
 OPENING = re.compile(
-    r"^(?:However|But|And|So|Yet|Still|Moreover|Also|Indeed|In fact|Besides|Of course|Thus|Then|Instead|Meanwhile),? (?=\w)"
+    r"^(?:However|But|And|So|Yet|Still|Moreover|Also|Indeed|In fact|Besides|Of course|Thus|Then|Instead"
+    r"|Meanwhile),? (?=\w)"
 )
 NOT_DEFINING = words(
-    "good better best bad big small large short long clear few little lot thing great common simple new third half quarter"
+    "good better best bad big small large short long clear few little lot thing great common simple new third half"
+    " quarter"
     " number pair typical second first day year week month"
 )
 DEFINED = re.compile(
@@ -30,7 +32,8 @@ DEFINED = re.compile(
 )
 MEANS = re.compile(r"^(?P<term>[A-Z][\w'’+-]*(?: [\w'’+-]+){0,2}) means (?:that )?(?P<rest>.{12,})\.$")
 CALLED = re.compile(
-    r"^(?P<body>(?:The|An?) [^,;:()]{8,110}) (?:is|are) (?:called|known as) (?P<term>(?:an? |the )?[\w'’-]+(?: [\w'’-]+){0,3})\.$"
+    r"^(?P<body>(?:The|An?) [^,;:()]{8,110}) (?:is|are) (?:called|known as) (?P<term>(?:an? "
+    r"|the )?[\w'’-]+(?: [\w'’-]+){0,3})\.$"
 )
 BECAUSE = re.compile(r"^(?P<fact>.{20,140}?),? because (?!of\b)(?P<cause>[^;:]{12,140})\.$")
 BECAUSE_FIRST = re.compile(r"^Because (?!of\b)(?P<cause>[^,;:]{12,120}), (?P<fact>[^,;:]{15,140})\.$")
@@ -175,8 +178,10 @@ def lower(text: str) -> str:
 
 
 COMMON_FIRST = words(
-    "a an the this that these those it its he she they we you his her their our your my there here some many most all each"
-    " every any no one two three in on at by from with without under over when where while if as after before for people"
+    "a an the this that these those it its he she they we you his her their our your my there here some many most all"
+    " each"
+    " every any no one two three in on at by from with without under over when where while if as after before for"
+    " people"
     " both several such other another"
 )
 """First words that are surely no name; anything else keeps its letter, as `Iceland` must."""

@@ -16,8 +16,10 @@ from datakit.stages.synthesize.korean import final_of, with_particle
 from datakit.stages.synthesize.passages import Page, is_plain, unquoted, words
 
 POINTING = words(
-    "이 그 저 이것 그것 이는 그는 이를 그를 이것은 그것은 이런 그런 저런 이러한 그러한 이때 그때 여기 여기서 거기 이곳 그곳"
-    " 그래도 이들 그들 이들은 그들은 우리 우리는 저희 저희는 나 나는 내가 제가 저는 그녀 이처럼 이렇게 그렇게 이와 그와 이에 여기에 둘 둘은"
+    "이 그 저 이것 그것 이는 그는 이를 그를 이것은 그것은 이런 그런 저런 이러한 그러한 이때 그때 여기 여기서 거기"
+    " 이곳 그곳"
+    " 그래도 이들 그들 이들은 그들은 우리 우리는 저희 저희는 나 나는 내가 제가 저는 그녀 이처럼 이렇게 그렇게 이와"
+    " 그와 이에 여기에 둘 둘은"
 )
 """Words that point outside a sentence, or to whoever speaks."""
 OPENING = re.compile(
@@ -26,11 +28,13 @@ OPENING = re.compile(
 )
 CLAUSE_BREAK = re.compile(r"(?:고|며|지만|으나|는데|은데|면서|반면|거나),|,")
 DEFINED = re.compile(
-    r"^(?P<term>[^,]{2,20}?)(?P<mark>이란|란|은|는) (?P<body>[^,].*?)(?:을|를) (?P<verb>말한다|뜻한다|가리킨다|의미한다|일컫는다|말합니다|뜻합니다|가리킵니다|의미합니다)\.$"
+    r"^(?P<term>[^,]{2,20}?)(?P<mark>이란|란|은|는) (?P<body>[^,].*?)(?:을|를) (?P<verb>말한다|뜻한다|가리킨다"
+    r"|의미한다|일컫는다|말합니다|뜻합니다|가리킵니다|의미합니다)\.$"
 )
 DEFINED_IS = re.compile(r"^(?P<term>[^,]{2,20}?)(?:이란|란) .{8,}다\.$")
 CALLED = re.compile(
-    r"^(?P<body>.{6,90}?)(?P<object>을|를|은|는) (?P<term>[^,]{2,20}?)(?:이라고|라고|이라) (?:한다|부른다|합니다|부릅니다|일컫는다)\.$"
+    r"^(?P<body>.{6,90})(?P<object>을|를|은|는) (?P<term>[^,]{2,20}?)(?:이라고|라고|이라) (?:한다|부른다|합니다"
+    r"|부릅니다|일컫는다)\.$"
 )
 IS_NOUN = re.compile(r"(?:이다|입니다)\.$")
 NOT_NOUN = re.compile(r"(?:때문|것|편|뿐|중|법|셈|참|만큼|정도|탓|덕분|이상|이하|마찬가지)(?:이다|입니다)\.$")
@@ -135,7 +139,7 @@ def _reasons(sentence: str, before: str) -> Iterator[tuple[str, dict[str, str], 
 
 
 def _nominal(cause: str) -> str:
-    """나가므로 -> 나가기, 있으므로 -> 있기, 모으므로 -> 모으기: the stem keeps 으 unless a consonant stands before it."""
+    """나가므로 -> 나가기, 있으므로 -> 있기, 모으므로 -> 모으기: 으 goes after a consonant only."""
     stem = cause.removesuffix("므로")
     if stem.endswith("으") and len(stem) > 1 and final_of(stem[:-1]):
         stem = stem[:-1]

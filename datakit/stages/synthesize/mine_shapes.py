@@ -19,7 +19,8 @@ from datakit.stages.synthesize.passages import NUMBERED, TAG, UNFIT, Page, Unit,
 
 REPLY = {
     "ko": re.compile(
-        r"^(?:\[[^\]]{0,12}(?:회신|답변|답글)\]|[└→▶]\s*(?:[가-힣 ]{0,12}(?:회신|답변|답글)\s*:?)?|(?:답변|회신|답|A)\s*[.:)]"
+        r"^(?:\[[^\]]{0,12}(?:회신|답변|답글)\]|[└→▶]\s*(?:[가-힣 ]{0,12}(?:회신|답변|답글)\s*:?)?|(?:답변|회신|답"
+        r"|A)\s*[.:)]"
         r"|[가-힣 ]{1,12}(?:답변|회신|답글)\s*:|[가-힣]{2,6} (?:답변|회신)드립니다\.)\s*"
     ),
     "en": re.compile(
@@ -29,17 +30,19 @@ REPLY = {
 ASKED_MARK = re.compile(r"^(?:Q|문|질문|Question|문의)\s*[.:)]\s*")
 QUESTION_WORD = re.compile(r"왜|어떻게|무엇|뭐|뭘|언제|어디|얼마|누가|누구|어느|어떤|몇|정말|과연")
 ASKS = re.compile(r"(?:나|까|까요|나요|가요|는가|은가|인가)$")
+AMOUNT = r"(?<![\d.,])\d[\d,]*(?:\.\d+)?"
 FIGURES = {
     "ko": {
-        "금액": r"(?<![\d.,])\d[\d,]*(?:\.\d+)?\s?(?:[십백천만억조]\d*)*(?:\s?\d+[십백천만억])*\s?원(?![형본인리칙소고])",
+        "금액": AMOUNT + r"\s?(?:[십백천만억조]\d*)*(?:\s?\d+[십백천만억])*\s?원(?![형본인리칙소고])",
         "퍼센트 값": r"(?<![\d.,])\d+(?:\.\d+)?\s?(?:%|퍼센트)",
         "날짜": r"(?:(?<!\d)\d{4}년\s)?(?<!\d)\d{1,2}월\s\d{1,2}일",
         "길이": r"(?<![\d.,])\d[\d,]*(?:\.\d+)?\s?(?:킬로미터|센티미터|밀리미터|미터|km|cm|mm)(?![A-Za-z])",
     },
     "en": {
-        "sums of money": r"(?:[$£€]\s?\d[\d,]*(?:\.\d+)?(?: (?:million|billion))?|(?<![\d.,])\d[\d,]* (?:pounds|dollars|euros|won)\b)",
+        "sums of money": r"(?:[$£€]\s?\d[\d,]*(?:\.\d+)?(?: (?:million|billion))?"
+        r"|(?<![\d.,])\d[\d,]* (?:pounds|dollars|euros|won)\b)",
         "percentages": r"(?<![\d.,])\d+(?:\.\d+)?(?:%| per ?cent\b)",
-        "lengths": r"(?<![\d.,])\d[\d,]*(?:\.\d+)?[ -]?(?:kilometres?|centimetres?|millimetres?|metres?|km|cm|mm|miles?|feet|inches)\b",
+        "lengths": AMOUNT + r"[ -]?(?:kilometres?|centimetres?|millimetres?|metres?|km|cm|mm|miles?|feet|inches)\b",
         "times of day": r"(?<![\d:])\d{1,2}:\d{2}(?![\d:])(?: ?[ap]\.?m\b)?",
     },
 }
@@ -50,7 +53,8 @@ PERSONAL = {
 }
 """Somebody speaks: the first sentence is then a report or a plea, hardly ever a summary."""
 BOUND_BEFORE = re.compile(
-    r"(?:more than|less than|fewer than|over|under|above|below|at least|at most|up to|nearly|almost|최소|최대|적어도|많아야|무려)\s*\S{0,2}$",
+    r"(?:more than|less than|fewer than|over|under|above|below|at least|at most|up to|nearly|almost|최소|최대|적어도"
+    r"|많아야|무려)\s*\S{0,2}$",
     re.IGNORECASE,
 )
 BOUND_AFTER = re.compile(r"^\s?[가-힣%]{0,6}\s?(?:이상|이하|미만|초과|넘|못 미|가까|or more|or less|at most|at least)")

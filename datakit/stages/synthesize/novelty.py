@@ -2,9 +2,9 @@
 
     F = 2 L / (m + n)        L the longest common subsequence of two token lists of m and n tokens
 
-A candidate is a repeat if F > threshold; F equal to the threshold is new (compared in integers, so that no rounding decides).
-Tokens: words of Latin letters and digits, lower-cased, and single syllables of Hangul (single characters of other
-scripts): the published tokenizer keeps [a-z0-9] only, under which two equal Korean sentences score 0. Syllables
+A candidate is a repeat if F > threshold; F equal to the threshold is new (compared in integers, so that no rounding
+decides). Tokens: words of Latin letters and digits, lower-cased, and single syllables of Hangul (single characters of
+other scripts): the published tokenizer keeps [a-z0-9] only, under which two equal Korean sentences score 0. Syllables
 rather than words, since a Korean word with another particle would count as another word.
 
 Cost: one pass of rapidfuzz's bit-parallel LCS over the pool, about 0.1 microseconds a pair; 6 bytes a token of memory.

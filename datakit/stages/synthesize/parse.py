@@ -19,11 +19,13 @@ _LABELS = {
 }
 _NAMES = "|".join(f"(?P<{name}>{words})" for name, words in _LABELS.items())
 LABEL = re.compile(
-    rf"(?im)^[ \t#>*_-]*(?:(?:\d+|example[ \t]*\d*|예시?[ \t]*\d*)[ \t]*[.):][ \t]*)?[*_]*(?:{_NAMES})[ \t]*\d*[*_]*[ \t]*[:：][*_]*"
+    rf"(?im)^[ \t#>*_-]*(?:(?:\d+|example[ \t]*\d*"
+    rf"|예시?[ \t]*\d*)[ \t]*[.):][ \t]*)?[*_]*(?:{_NAMES})[ \t]*\d*[*_]*[ \t]*[:：][*_]*"
 )
 NUMBER = re.compile(r"(?m)^[ \t#>*-]*(\d{1,3})[ \t]*[.):][*_ \t]+")
 NO_INPUT = re.compile(
-    r"(?i)[\[\(<{]?\s*(?:no[ _-]?input|none|n/?a|not applicable|입력\s*없음|없음|해당\s*없음|입력이?\s*필요\s*없[음다습니]*)\s*[\]\)>}]?\s*\.?"
+    r"(?i)[\[\(<{]?\s*(?:no[ _-]?input|none|n/?a|not applicable|입력\s*없음|없음|해당\s*없음"
+    r"|입력이?\s*필요\s*없[음다습니]*)\s*[\]\)>}]?\s*\.?"
 )
 
 
@@ -50,7 +52,7 @@ def numbered(reply: str, cut: bool) -> list[str]:
 
 
 def blocks(reply: str, cut: bool) -> list[Written]:
-    """The tasks of a list of `Instruction / Input / Output` blocks; the first label may be missing (the prompt wrote it)."""
+    """The tasks of a list of `Instruction / Input / Output` blocks; the prompt may have written the first label."""
     written: list[dict[str, str]] = []
     for name, text in _labelled("Instruction: " + reply if not _begins_labelled(reply) else reply):
         if name == "instruction" or not written:

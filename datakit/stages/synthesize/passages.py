@@ -115,7 +115,7 @@ def read_page(text: str, language: str) -> Page:
     """The page of a text in `language` (ko or en)."""
     units = _units(text, 60 if language == "ko" else 90)
     page = Page("", language, units)
-    if len(units) > 1 and units[0].kind == "heading" and any(unit.kind == "prose" for unit in units[1:]):
+    if len(units) > 1 and units[0].kind == "heading" and any(unit.kind in ("prose", "list") for unit in units[1:]):
         page.title = units[0].text
         page.units = units[1:]
     return page

@@ -3,7 +3,7 @@
     1 instructions   8 shown: 6 written by people, up to 2 by the teacher; a numbered list comes back
     2 classify       is it a classification?
     3 instance       no: input first, then output; yes: the label first, then an input for it (else one label prevails)
-    4 admit          faults and novelty (ROUGE-L > 0.7 against all seeds and all accepted) before step 2, the answer after
+    4 admit          faults and novelty (ROUGE-L > 0.7 against seeds and all accepted) before step 2, the answer after
 
 Mended against the published code: capitals are left alone, no stop strings such as `16.` that cut answers, a reply
 that was cut off loses its last entry only, nothing is lost or asked twice after a crash.

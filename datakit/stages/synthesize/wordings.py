@@ -1,7 +1,8 @@
 """How the mined tasks are put into words: six or more a task and a language, from polite to plain to exam style.
 
-Fields in braces: `{term}` with its particle in Korean, `{sentence}`, `{choices}`, `{what}`, `{about}`, `{fact}`, `{body}`. A task
-with another field than usual has its own wordings, under the task's name and that field (`reason fact`, `definition word`).
+Fields in braces: `{term}` with its particle in Korean, `{sentence}`, `{choices}`, `{what}`, `{about}`, `{fact}`,
+`{body}`. A task with another field than usual has its own wordings, under the task's name and that field (`reason
+fact`, `definition word`).
 """
 
 from __future__ import annotations
@@ -215,7 +216,8 @@ ENGLISH: dict[str, tuple[str, ...]] = {
         "Which of these belongs in the gap? Give a reason.\nChoices: {choices}",
         "Fill the gap with the best choice and explain how the two sentences are related.\nChoices: {choices}",
         "Please complete the passage with one of the choices and justify it.\nChoices: {choices}",
-        "Look at the sentences around the gap. Pick the linking expression that fits, with a reason.\nChoices: {choices}",
+        "Look at the sentences around the gap. Pick the linking expression that fits, with a reason.\nChoices:"
+        " {choices}",
         "One linking expression has been removed. Which one was it, and why?\nChoices: {choices}",
     ),
     "when": (

@@ -36,13 +36,13 @@ class Template(RowStage):
     rules: ClassVar[tuple[str, ...]] = ("no_answer", "refused", "many_turns")
 
     style: Literal["alpaca", "alpaca-ko", "chatml", "tokenizer", "jinja"] = "tokenizer"
-    """The format: Alpaca as published, Alpaca in Korean, ChatML, the tokenizer's own chat template, or your Jinja file."""
+    """The format: Alpaca as published or in Korean, ChatML, the tokenizer's own chat template, or your Jinja file."""
     tokenizer: str = ""
-    """Whose chat template it is (`smollm2`, a folder, a hub name, a .gguf file); for `jinja`: whose tokens it may use."""
+    """Whose chat template it is (`smollm2`, a folder, a hub name, a .gguf file); for `jinja`: whose tokens it uses."""
     file: FileRef = ""
     """Jinja chat template for `jinja`; it may mark answers with {% generation %}."""
     stop: str = ""
-    """For `jinja`: the text that ends an answer, if the template has no {% generation %} and no `tokenizer` is given."""
+    """For `jinja`: the text that ends an answer, where neither {% generation %} nor `tokenizer` tells."""
     train_on: Literal["assistant", "last", "all"] = "assistant"
     """What is learned: every answer, the last answer only, or the whole text."""
 

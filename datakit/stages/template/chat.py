@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import ConfigError, Problem
@@ -42,7 +43,7 @@ class Unverified(Exception):  # noqa: N818
 
 
 class ChatTemplate:
-    """A compiled chat template with the tokenizer's named tokens (`bos_token` ...) and the texts that may stop a turn."""
+    """A compiled chat template, the tokenizer's named tokens (`bos_token` ...) and the texts that may stop a turn."""
 
     def __init__(self, source: str, named: dict[str, str], stops: Sequence[str]):
         self._template = _compiled(source)
@@ -55,7 +56,11 @@ class ChatTemplate:
         """The row's text with verified spans. Raises Refused or Unverified."""
         told = [turn.content for turn in turns]
         text = self._text(turns, told, tools)
-        found = None if _RESERVED & set("".join(told)) else self._by_marks(turns, text, tools)
+        found = None
+        if not _RESERVED & set("".join(told)):
+            # A template may look into contents and stumble over the marks alone.
+            with suppress(Refused):
+                found = self._by_marks(turns, text, tools)
         found = found or self._by_prefixes(turns, text, tools)
         if found is None:
             raise Unverified
@@ -65,8 +70,8 @@ class ChatTemplate:
         from jinja2 import TemplateError
 
         messages = [{"role": turn.role, "content": text} for turn, text in zip(turns, told, strict=True)]
-        values = {"tools": json.loads(tools) if tools else None, "documents": None, "add_generation_prompt": False}
         try:
+            values = {"tools": json.loads(tools) if tools else None, "documents": None, "add_generation_prompt": False}
             return self._template.render(messages=messages, **{**self._named, **values, **more})
         except (TemplateError, TypeError, IndexError, KeyError, ValueError, AttributeError) as error:
             raise Refused from error

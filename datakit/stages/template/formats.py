@@ -85,8 +85,9 @@ class _Writer:
 def alpaca(turns: Sequence[Message], texts: AlpacaTexts, named: tuple[str, str] | None = None) -> Rendered | None:
     """One question and its answer in Alpaca's form; None for any other conversation.
 
-    `named`: what the row's source called instruction and input. They only say where the user's message is to be cut: the
-    text always comes from the message, which later stages may have rewritten. A system message stands for the preamble.
+    `named`: what the row's source called instruction and input. They only say where the user's message is to be cut:
+    the text always comes from the message, which later stages may have rewritten. A system message stands
+    for the preamble.
     """
     roles = [turn.role for turn in turns]
     if roles not in (["user", "assistant"], ["system", "user", "assistant"]):
@@ -109,7 +110,7 @@ def alpaca(turns: Sequence[Message], texts: AlpacaTexts, named: tuple[str, str] 
 
 def cut(message: str, named: tuple[str, str] | None) -> tuple[str, str]:
     """A user's message as (instruction, input): cut where its source's instruction ends or its input begins."""
-    if named is None:
+    if named is None or not named[1].strip():
         return message, ""
     instruction, extra = named
     if instruction and message.startswith(instruction) and message[len(instruction) :][:1].isspace():

@@ -1,0 +1,362 @@
+"""Self-Instruct and Alpaca: Korean is let in, repeats are seen, bad replies are counted, arrival order decides nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datakit.errors import ConfigError, SourceError, TeacherError
+from datakit.runner import Applied, apply
+from datakit.stages.synthesize import Synthesize
+from datakit.stages.synthesize.filters import instance_fault, instruction_fault
+from datakit.stages.synthesize.generate import GenerateSettings, Session, generate, read_seeds
+from datakit.stages.synthesize.novelty import Pool, tokens_of
+from datakit.stages.synthesize.parse import Written, blocks, instance, numbered, says_yes, without_marker
+from datakit.stages.synthesize.prompts import PROMPTS, filled
+from datakit.stages.synthesize.self_instruct import one_round
+from datakit.teachers import Arrived, Reply, Request, TeacherSpec
+from tests.fakes.openai_server import Answer, openai_server
+
+SAMPLE = Path(__file__).parents[1] / "sample_data"
+SEEDS = str(SAMPLE / "seeds.jsonl")
+REPLIES = f"replay:{SAMPLE / 'replies.jsonl'}"
+
+
+def stage(method: str, teacher: Any = REPLIES, **settings: Any) -> Synthesize:
+    return Synthesize.model_validate({"method": method, "seeds": SEEDS, "teacher": teacher, **settings})
+
+
+def told(applied: Applied) -> list[dict[str, Any]]:
+    return applied.rows.to_pylist()
+
+
+# The recipes, on recorded replies
+
+
+@pytest.mark.parametrize(("method", "least"), [("self_instruct", 20), ("alpaca", 10)])
+def test_recorded_replies_give_rows_in_both_languages(method: str, least: int) -> None:
+    applied = apply(stage(method, rows=40), [], kind="example")
+    rows = told(applied)
+    assert len(rows) >= least
+    assert {row["lang"] for row in rows} == {"ko", "en"}
+    known = {seed.id for seed in read_seeds(SEEDS)} | {row["id"] for row in rows}
+    for row in rows:
+        assert row["made_with"]
+        assert set(row["made_with"]) <= known
+        assert row["family"] == row["id"]
+        assert row["messages"][0]["content"].startswith(row["synthesize.instruction"])
+        assert (
+            instance_fault(
+                Written(row["synthesize.instruction"], row["synthesize.input"], row["messages"][1]["content"]),
+                row["lang"],
+            )
+            is None
+        )
+    assert applied.notes["made"] == len(rows) == applied.stats.made
+    assert applied.notes["rejected"]["rejected.repeat"] >= 1
+
+
+def test_capitals_stay_and_number_with_full_stop_does_not_cut() -> None:
+    """The published code lower-cases `NASA` and stops at `20.`, so that `in 2020.` ends an answer."""
+    made = {
+        row["synthesize.instruction"]: row["messages"][1]["content"]
+        for row in told(apply(stage("alpaca"), [], kind="example"))
+    }
+    assert any("2020. most lighthouses" in output for output in made.values())
+    assert any("### 바게트" in output for output in made.values())
+    instructions = told(apply(stage("self_instruct"), [], kind="example"))
+    assert any("NASA" in row["synthesize.instruction"] for row in instructions)
+
+
+def test_eight_are_shown_six_by_people_two_by_machine() -> None:
+    rows = told(apply(stage("self_instruct", rows=40, language="ko", window=1), [], kind="example"))
+    ids = {row["id"] for row in rows}
+    machine = [len(set(row["made_with"]) & ids) for row in rows]
+    assert machine[0] == 0
+    assert max(machine) == 2
+    assert all(len(row["made_with"]) == 8 for row in rows)
+
+
+def test_rows_that_come_in_are_kept_and_count_for_novelty() -> None:
+    first = told(apply(stage("alpaca", language="ko"), [], kind="example"))
+    given_row = {"id": "mine", "source_id": "1", "messages": first[0]["messages"], "lang": "ko"}
+    applied = apply(stage("alpaca", language="ko"), [given_row], kind="example")
+    rows = told(applied)
+    assert rows[0]["id"] == "mine"
+    assert first[0]["synthesize.instruction"] not in {row["synthesize.instruction"] for row in rows[1:]}
+    assert (applied.stats.rows_in, applied.stats.kept, applied.stats.made) == (1, 1, len(rows) - 1)
+
+
+def test_max_requests_is_kept() -> None:
+    applied = apply(stage("self_instruct", max_requests=10), [], kind="example")
+    assert applied.notes["requests"] == 10
+
+
+class Shuffled:
+    """A teacher whose replies arrive in random order."""
+
+    paid = False
+
+    def __init__(self, order: int) -> None:
+        from datakit.teachers.replay import Replay
+
+        self.replay = Replay(TeacherSpec.model_validate(REPLIES), Path())
+        self.rng = random.Random(order)
+
+    def complete(self, requests: Sequence[Request], arrived: Arrived) -> list[Reply]:
+        replies = self.replay.complete(requests)
+        for place in self.rng.sample(range(len(replies)), len(replies)):
+            arrived(place, replies[place])
+        return replies
+
+    def close(self) -> None:
+        pass
+
+
+def session(order: int = 0, **settings: Any) -> Session:
+    known = GenerateSettings("self_instruct", 30, ("ko", "en"), 4, 200, 512, 0.7, 1.0, 0.7, 0)
+    return Session(known, Shuffled(order), read_seeds(SEEDS), print)
+
+
+def test_order_of_arrival_decides_nothing() -> None:
+    assert generate(session(1), one_round) == generate(session(2), one_round)
+
+
+def test_endpoint_kept_replies_and_concurrency_give_the_same_rows(tmp_path: Path) -> None:
+    """Over HTTP: killed by a refused key in the middle, run again, and run afresh with other concurrency: one result."""
+    replay = Shuffled(0).replay
+    refused = [True]
+
+    def script(number: int, body: dict[str, Any]) -> Answer:
+        if refused[0] and number == 9:
+            return Answer(status=401)
+        prompt = body["messages"][-1]["content"]
+        purpose = (
+            "instructions" if "번호를 이어서" in prompt else "classify" if "분류 과제입니까" in prompt else "instance"
+        )
+        found = replay.complete([Request((("user", prompt),), purpose, "ko", len(prompt) % 3)])[0]
+        return Answer(text=found.text, finish_reason="stop")
+
+    with openai_server(script) as server:
+
+        def made(concurrency: int, cache: str) -> list[tuple[str, str]]:
+            teacher = {"base_url": server.url, "model": "m", "concurrency": concurrency}
+            applied = apply(
+                stage("self_instruct", teacher, language="ko", rows=12), [], kind="example", cache=tmp_path / cache
+            )
+            return [(row["id"], row["messages"][0]["content"]) for row in told(applied)]
+
+        with pytest.raises(TeacherError):
+            made(1, "a")
+        refused[0] = False
+        resumed = made(1, "a")
+        asked = len(server.bodies)
+        assert made(8, "a") == resumed
+        assert len(server.bodies) == asked, "a third run is free"
+        assert made(8, "b") == resumed
+    assert len(resumed) >= 5
+
+
+def test_identity_knows_the_model_but_not_the_address() -> None:
+    one = stage("alpaca", {"base_url": "http://a/v1", "model": "m", "concurrency": 2})
+    other = stage("alpaca", {"base_url": "http://b/v1", "model": "m", "key_env": "K"})
+    third = stage("alpaca", {"base_url": "http://a/v1", "model": "n"})
+    assert one.identity() == other.identity() != third.identity()
+
+
+# What the value refuses
+
+
+def test_generating_without_seeds_or_teacher_says_both() -> None:
+    problems = Synthesize(method="alpaca").problems()
+    assert {problem.path for problem in problems} == {"seeds", "teacher"}
+
+
+def test_documents_go_to_mine_and_examples_to_the_others() -> None:
+    assert Synthesize().chains("document", []) is None
+    assert "mine reads document rows" in str(Synthesize().chains("example", []))
+    assert stage("alpaca").chains(None, []) is None
+    assert stage("alpaca").chains("example", []) is None
+    assert "not from document rows" in str(stage("alpaca").chains("document", []))
+    assert "begin with `ingest`" in str(Synthesize().chains(None, []))
+
+
+def test_broken_seed_line_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "seeds.jsonl"
+    file.write_text(json.dumps({"instruction": "쓰시오", "instances": [{"input": "", "output": "네"}]}) + "\n{oops\n")
+    with pytest.raises(SourceError) as caught:
+        read_seeds(str(file))
+    assert caught.value.where.endswith("seeds.jsonl:2")
+
+
+def test_no_seed_in_the_language_is_a_config_error(tmp_path: Path) -> None:
+    file = tmp_path / "seeds.jsonl"
+    file.write_text(json.dumps({"instruction": "Write a line.", "instances": [{"input": "", "output": "A line."}]}))
+    with pytest.raises(ConfigError, match="no seed task in ko"):
+        apply(stage("alpaca", language="ko").model_copy(update={"seeds": str(file)}), [], kind="example")
+
+
+# Filters
+
+
+def test_filters_let_all_seed_tasks_in() -> None:
+    """The published rules reject 95.6 % of Korean instructions; the seeds are what people ask, so none may fall."""
+    seeds = read_seeds(SEEDS)
+    faults = {seed.id: instruction_fault(seed.task.instruction, seed.language) for seed in seeds}
+    assert {id: fault for id, fault in faults.items() if fault} == {}
+    assert {seed.id for seed in seeds if instance_fault(seed.task, seed.language)} == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "fault"),
+    [
+        ("사과.", "ko", "too_short"), ("짧게 소개해 줘.", "ko", None), ("Hi there.", "en", "too_short"),
+        ("첨부한 사진을 설명하시오.", "ko", "senses"), ("이 사진을 보고 느낀 점을 쓰시오.", "ko", "senses"),
+        ("지도를 읽는 법을 글로 설명해 주세요.", "ko", None), ("Draw a map of the island for me.", "en", "senses"),
+        ("Map each name to a number.", "en", None), ("Explain what a file system does.", "en", None),
+        ("Write a poem about rain.", "ko", "language"), ("비에 관한 시를 써 주세요.", "en", "language"),
+        ("Python으로 최댓값을 구하는 함수를 작성하세요.", "ko", None), ("3. Instruction: Write a line.", "en", "leaked"),
+        ("???", "ko", "empty"), ("가" * 500, "ko", "too_long"),
+    ],
+)  # fmt: skip
+def test_instruction_rule(text: str, language: str, fault: str | None) -> None:
+    assert instruction_fault(text, language) == fault
+
+
+@pytest.mark.parametrize(
+    ("task", "fault"),
+    [
+        (Written("q", "", ""), "no_output"), (Written("q", "", "N/A"), "no_output"), (Written("q", "", "없음"), "no_output"),
+        (Written("q", "x", "x"), "same_output"), (Written("q", "", "죄송합니다만 어렵습니다."), "refusal"),
+        (Written("q", "", "I'm sorry, but I can't."), "refusal"), (Written("q", "", "A. 18. Instruction: B"), "leaked"),
+        (Written("q", "", "목록은 다음과 같습니다:"), "no_output"), (Written("q", "", "네"), None),
+    ],
+)  # fmt: skip
+def test_instance_rule(task: Written, fault: str | None) -> None:
+    assert instance_fault(task, "ko") == fault
+
+
+# Novelty
+
+
+def test_equal_korean_sentences_score_one() -> None:
+    """The published tokenizer keeps [a-z0-9] alone: these two would score 0."""
+    pool = Pool(0.7)
+    pool.add("오늘 저녁에 먹을 반찬을 추천해 주세요.", "a")
+    assert pool.nearest("오늘 저녁에 먹을 반찬을 추천해 주세요.") == ("a", 1.0)
+    assert pool.nearest("오늘 저녁에는 먹을 반찬 좀 추천해 주세요!") is not None
+    assert pool.nearest("기차가 늦어진 까닭을 설명하시오.") is None
+
+
+def test_decomposed_hangul_is_the_same() -> None:
+    import unicodedata
+
+    assert tokens_of(unicodedata.normalize("NFD", "한글 ABC 12")) == ["한", "글", "abc", "12"]
+
+
+def test_tie_at_the_threshold_is_new() -> None:
+    pool = Pool(0.7)
+    pool.add("a b c d e f g h i j", "one")
+    assert pool.nearest("a b c d e f g x y z") is None
+    assert pool.nearest("a b c d e f g h y z") == ("one", 0.8)
+
+
+@given(st.lists(st.text("abc 가나", max_size=12), min_size=1, max_size=6), st.text("abc 가나", max_size=12))
+def test_novelty_equals_the_textbook_lcs(earlier: list[str], text: str) -> None:
+    pool = Pool(0.7)
+    for place, one in enumerate(earlier):
+        pool.add(one, str(place))
+    new = tokens_of(text)
+    repeats = any(20 * _lcs(new, tokens_of(one)) > 7 * (len(new) + len(tokens_of(one))) for one in earlier)
+    assert (pool.nearest(text) is not None) == repeats
+
+
+def _lcs(a: list[str], b: list[str]) -> int:
+    row = [0] * (len(b) + 1)
+    for x in a:
+        before = row
+        row = [0]
+        for place, y in enumerate(b):
+            row.append(before[place] + 1 if x == y else max(before[place + 1], row[place]))
+    return row[-1]
+
+
+# Reading replies
+
+
+def test_numbered_list_is_read_in_many_forms() -> None:
+    assert numbered("이어지는 과제\n10. 둘째 **과제**\n11) 셋째", False) == ["이어지는 과제", "둘째 **과제", "셋째"]
+    assert numbered("Here are some:\n9. One.\n10. Two is cut o", True) == ["One."]
+    assert numbered("", False) == []
+
+
+def test_blocks_are_told_apart_by_labels_not_by_marks_or_numbers() -> None:
+    reply = "가 나 다\n입력: <입력 없음>\n출력: ### 제목\n1. 하나\n\n7. 지시: 둘째\n출력: 답\n\n7. Instruction: 셋\nInput: x\nOutput: y"
+    assert blocks(reply, False) == [
+        Written("가 나 다", "", "### 제목\n1. 하나"), Written("둘째", "", "답"), Written("셋", "x", "y")
+    ]  # fmt: skip
+    assert len(blocks(reply, True)) == 2
+
+
+@pytest.mark.parametrize(
+    ("reply", "read"),
+    [
+        ("입력: 가\n출력: 나\n다", ("가", "나\n다")), ("Output: only", ("", "only")), ("그냥 답입니다.", ("", "그냥 답입니다.")),
+        ("Class label: spam\nInput: Win now!", ("Win now!", "spam")), ("**Input:** N/A\n**Output:** x", ("", "x")),
+        ("정답: 광고\n입력: 반값 세일", ("반값 세일", "광고")),
+    ],
+)  # fmt: skip
+def test_instance_is_read_in_many_forms(reply: str, read: tuple[str, str]) -> None:
+    task = instance(reply, "q", False)
+    assert (task.input, task.output) == read
+
+
+def test_cut_instance_has_no_output() -> None:
+    assert instance("입력: 가\n출력: 나머지가 잘", "q", True).output == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["<noinput>", "No input.", "none", "N/A", "(입력 없음)", "없음", "해당 없음", "<입력 없음>"]
+)
+def test_spellings_of_no_input_are_no_input(text: str) -> None:
+    assert without_marker(text) == ""
+
+
+def test_yes_in_both_languages() -> None:
+    assert all(map(says_yes, ["Yes", "yes.", "예", "네, 그렇습니다", " **Yes**"]))
+    assert not any(map(says_yes, ["No", "아니요", "", "아니요, 예외가 있습니다"]))
+
+
+@given(st.text("가a1.:\n#입력출Input Output지시{}", max_size=80), st.booleans())
+def test_no_reply_makes_reading_fail(reply: str, cut: bool) -> None:
+    numbered(reply, cut)
+    blocks(reply, cut)
+    instance(reply, "q", cut)
+    says_yes(reply)
+
+
+# Prompts
+
+
+def test_prompts_exist_in_both_languages_and_braces_in_a_text_are_safe() -> None:
+    assert PROMPTS["ko"].keys() == PROMPTS["en"].keys()
+    text = filled("ko", "instance", instruction='JSON {"a": {examples}} 을 고치시오')
+    assert '{"a": {examples}}' in text
+    with pytest.raises(KeyError):
+        filled("ko", "instance")
+
+
+@pytest.mark.slow
+def test_local_teacher_goes_the_whole_way() -> None:
+    pytest.importorskip("xllamacpp")
+    settings = {"rows": 2, "max_requests": 12, "window": 2, "max_tokens": 200, "language": "en"}
+    applied = apply(stage("self_instruct", "local", **settings), [], kind="example")
+    assert applied.notes["requests"] <= 12
+    assert all(row["lang"] == "en" for row in told(applied))
