@@ -50,4 +50,5 @@ readme: $(STAMP)  ## write the generated parts of README anew
 	$(BIN)/python -m tests.readme
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) demo store .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) demo store adapters exports .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find datakit plugins tests -name __pycache__ -type d -exec rm -rf {} +

@@ -7,6 +7,7 @@ adapter = datakit.train(result.manifest, "lora", {"base": "smollm2", "rank": 8},
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -67,6 +68,8 @@ class Done:
 def init(folder: str | Path, *, force: bool = False) -> list[Path]:
     """Start a project: a folder with the shipped pipelines and sample data, ready to run."""
     target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise ConfigError("a file stands where the folder should be", where=str(target), fix="choose another folder")
     if target.exists() and any(target.iterdir()) and not force:
         raise ConfigError("the folder is not empty", where=str(target), fix="choose another folder, or give --force")
     for name in ("pipelines", "sample_data"):
@@ -243,20 +246,23 @@ def refresh(
 
 
 def as_json(value: Any) -> Any:
-    """A result as plain JSON values."""
+    """A result as plain JSON values; a number that JSON lacks (NaN) becomes null."""
     if hasattr(value, "as_json"):
-        return value.as_json()
+        return as_json(value.as_json())
     if isinstance(value, Pipeline):
-        return value.to_dict()
+        return as_json(value.to_dict())
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return as_json(value.model_dump(mode="json"))
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(name): as_json(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [as_json(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    # A row may hold dates, bytes and decimals of the file it came from.
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def _train_for(pipeline: Pipeline, manifest: DatasetManifest, store: str, report: Report) -> AdapterArtifact:

@@ -7,12 +7,16 @@ Exit codes: 0 ok, 2 config, 3 source, 4 stage, 5 gate, 6 store, 7 train, 8 teach
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+if TYPE_CHECKING:
+    from datakit.errors import DatakitError
+
+JSON = "datakit.json"
+"""Key in click's meta: whether the command line asks for JSON."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -23,25 +27,53 @@ class Datakit(click.Group):
         """Commands in the order in which a person needs them."""
         return list(self.commands)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Remember whether a failure, too, is wanted as JSON."""
+        ctx.meta[JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a DatakitError becomes lines on stderr and its exit code, anything else is a bug."""
+        """Run the command; every failure becomes a few lines on stderr and its exit code. --debug lets it through."""
         try:
             return super().invoke(ctx)
-        except (click.exceptions.Exit, click.Abort, click.ClickException):
+        except (click.exceptions.Exit, click.exceptions.NoArgsIsHelpError):
             raise
         except KeyboardInterrupt:
-            click.echo("interrupted: run the same command again, it goes on where it stopped", err=True)
-            ctx.exit(130)
+            fix = "run the same command again, it goes on where it stopped"
+            click.echo(f"interrupted: {fix}", err=True)
+            _fail(ctx, 130, {"error": "Interrupted", "message": "interrupted", "where": "", "fix": fix})
         except Exception as error:
-            from datakit.errors import DatakitError
-
-            if not isinstance(error, DatakitError) or ctx.params.get("debug"):
+            # A reader that went away (`datakit show | head`) is no failure; click ends quietly.
+            if ctx.params.get("debug") or isinstance(error, BrokenPipeError):
                 raise
-            for line in error.lines():
+            told = _told(error)
+            for line in told.lines():
                 click.echo(line, err=True)
-            if "--json" in sys.argv:
-                click.echo(json.dumps(error.as_dict(), ensure_ascii=False))
-            ctx.exit(error.exit_code)
+            _fail(ctx, told.exit_code, told.as_dict())
+
+
+def _told(error: Exception) -> DatakitError:
+    """Any failure as a DatakitError. A stranger's own message stays out: it may quote a document."""
+    from datakit.errors import ConfigError, DatakitError, StoreError
+
+    if isinstance(error, DatakitError):
+        return error
+    if isinstance(error, click.ClickException):
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "datakit"
+        return ConfigError(error.format_message(), where=command, fix=f"see `{command} --help`")
+    if isinstance(error, OSError) and error.strerror:
+        where = str(error.filename or "")
+        return StoreError(f"a file can't be used: {error.strerror}", where=where, fix="choose another place")
+    return DatakitError(
+        f"unexpected {type(error).__name__}: a fault in datakit or in a plugin",
+        fix="`datakit --debug COMMAND ...` shows where in the code",
+    )
+
+
+def _fail(ctx: click.Context, code: int, document: dict[str, Any]) -> NoReturn:
+    if ctx.meta[JSON]:
+        click.echo(json.dumps(document, ensure_ascii=False))
+    ctx.exit(code)
 
 
 def options(*names: str) -> Callable[[F], F]:
@@ -73,12 +105,12 @@ def say(result: Any, as_json: bool, show: Callable[[Any], None]) -> None:
     from datakit import api
 
     if as_json:
-        click.echo(json.dumps(api.as_json(result), ensure_ascii=False, default=str))
+        click.echo(json.dumps(api.as_json(result), ensure_ascii=False, allow_nan=False))
     else:
         show(result)
 
 
-@click.group(cls=Datakit, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(name="datakit", cls=Datakit, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="datakit")
 @click.option("--debug", is_flag=True, help="Show where in the code an error came from.")
 def main(debug: bool) -> None:
@@ -219,12 +251,11 @@ def export(dataset: str, path: str, format: str, store: str, as_json: bool) -> N
 @options("store", "json")
 def train(dataset: str, trainer: str, out: str, overrides: tuple[str, ...], store: str, as_json: bool) -> None:
     """Train an adapter on DATASET with TRAINER."""
-    import yaml
-
     from datakit import api, display
     from datakit.progress import ProgressBars
+    from datakit.training import settings_of
 
-    settings = {name: yaml.safe_load(value) for name, _, value in (text.partition("=") for text in overrides)}
+    settings = settings_of(overrides)
     with ProgressBars() as bars:
         artifact = api.train(dataset, trainer, settings, out=out, store=store, report=bars.report)
     say(artifact, as_json, display.adapter)
@@ -274,7 +305,7 @@ def refresh(
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Run on what is new, hold the gates, publish, train if asked. One pass, or by a clock."""
+    """Run on what is new, hold the gates, publish, train if asked. One pass, or by a clock (then one line of JSON each)."""
     from datakit import api, display
     from datakit.progress import ProgressBars
 

@@ -180,17 +180,18 @@ def pairs(found: dict[str, Any]) -> None:
 
 def _told(event: dict[str, Any]) -> str:
     """The particulars of one line of a story."""
-    if event["what"] == "made":
+    if "rows" in event:
         return f"{len(event['rows'])} rows: {', '.join(event['rows'])}"
-    if event["what"] == "packed":
+    if "packs" in event:
         return "; ".join(
             f"pack {p['pack']} ({p['split']}) at {p['start']}, {p['length']} tokens" for p in event["packs"]
         )
     measured = f"{event.get('rule', '')} {event.get('value', '')}".strip()
     limit = f" (limit {event['threshold']})" if "threshold" in event else ""
     other = f", stands for it: {event['matched']}" if "matched" in event else ""
-    row = f"{event['row']}: " if "row" in event else ""
-    return f"{row}{measured}{limit}{other}"
+    row = event.get("row", "")
+    told = f"{measured}{limit}{other}"
+    return f"{row}: {told}" if row and told else row or told
 
 
 def _cell(value: Any) -> str:

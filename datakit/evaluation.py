@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datakit.canon import canonical, digest_file
+from datakit.canon import canonical, digest_file, key_of
 from datakit.errors import SourceError
 from datakit.runner import ignore
 from datakit.schemas import Message
 from datakit.trainer import Event, Model, Report, Score
-from datakit.training import open_adapter
+from datakit.training import adapter_in, open_adapter
 
 EVALUATION = "evaluation.json"
 
@@ -51,12 +51,12 @@ def evaluate(
     place = Path(adapter) / EVALUATION
     identity = {
         "rows": digest_file(rows),
-        "adapter": digest_file(_weights(adapter)),
+        "adapter": key_of(adapter_in(adapter).files),
         "samples": samples,
         "max_new_tokens": max_new_tokens,
     }
-    if place.is_file() and (found := json.loads(place.read_bytes())).get("identity") == identity:
-        return dict(found)
+    if (found := _kept(place)) and found.get("identity") == identity:
+        return {**found, "adapter": str(adapter), "file": str(rows)}
     artifact, model = open_adapter(adapter, cache=cache)
     result = {
         "identity": identity,
@@ -73,15 +73,30 @@ def evaluate(
     return result
 
 
+def _kept(place: Path) -> dict[str, Any] | None:
+    """An evaluation that was written before, None if there is none that can be read."""
+    try:
+        found = json.loads(place.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def read_rows(path: str | Path) -> list[Row]:
     """Held-out rows from a JSONL file: {instruction, input, output} or {messages}, with optional language, category."""
     try:
-        lines = [line for line in Path(path).read_text(encoding="utf-8").split("\n") if line.strip()]
+        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError as error:
         raise SourceError("no such file of held-out rows", where=str(path), fix="give --rows FILE.jsonl") from error
     except UnicodeDecodeError as error:
         raise SourceError("the held-out rows are not UTF-8", where=str(path), fix="save the file as UTF-8") from error
-    return [_row(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
+    except OSError as error:
+        message = f"the held-out rows can't be read: {error.strerror}"
+        raise SourceError(message, where=str(path), fix="give --rows FILE.jsonl") from error
+    rows = [_row(line, f"{path}:{number}") for number, line in enumerate(lines, start=1) if line.strip()]
+    if not rows:
+        raise SourceError("no held-out rows in the file", where=str(path), fix="give --rows FILE.jsonl with some rows")
+    return rows
 
 
 def _row(line: str, where: str) -> Row:
@@ -93,10 +108,12 @@ def _row(line: str, where: str) -> Row:
             given = data.get("input") or ""
             asked = f"{data['instruction']}\n\n{given}" if given else data["instruction"]
             messages = [Message("user", asked), Message("assistant", data["output"])]
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise SourceError(
-            "not a held-out row", where=where, fix="each line needs instruction and output, or messages"
-        ) from error
+        whole = all(isinstance(turn.role, str) and isinstance(turn.content, str) for turn in messages)
+        if not whole or len(messages) < 2 or messages[-1].role != "assistant":
+            raise ValueError("no question and answer")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        fix = "each line needs instruction and output, or messages that end with the assistant's"
+        raise SourceError("not a held-out row", where=where, fix=fix) from error
     groups = {name: str(data[name]) for name in ("language", "category") if data.get(name)}
     return Row(str(data.get("id", where)), messages, groups)
 
@@ -144,12 +161,3 @@ def _samples(model: Model, rows: Sequence[Row], count: int, longest: int, report
         {"id": row.id, "prompt": row.prompt[-1].content, "reference": row.messages[-1].content, "base": b, "adapter": a}
         for row, b, a in zip(picked, before, after, strict=True)
     ]
-
-
-def _weights(adapter: str | Path) -> Path:
-    path = Path(adapter) / "adapter_model.safetensors"
-    if not path.is_file():
-        raise SourceError(
-            "no adapter here", where=str(adapter), fix="train one: datakit run FILE with a `train:` section"
-        )
-    return path

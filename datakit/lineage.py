@@ -15,14 +15,15 @@ from datakit.store import Store
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ORIGIN = ("id", "source_id", "source", "position", "parents")
+ORIGIN = ["id", "source_id", "source", "position", "parents"]
 
 
 def why(row: str, store: Store, *, dataset: str | None = None) -> dict[str, Any]:
     """The story of one row (by id, or by the id its file gave it): where it was read, what each stage did, where it is.
 
     Looks in `dataset` (name or name@version), else in every published version, newest first. The result has
-    `source`, `story` (one line a stage), `made` (rows made from it), `packs` and `adapters`.
+    `story` (one line a stage, those of the rows it was made from first, with their id as `row`), `made` (rows made
+    from it), `packs` and `adapters`.
     """
     refs = [dataset] if dataset else list(reversed(store.datasets()))
     for ref in refs:
@@ -44,49 +45,38 @@ def _find(row: str, manifest: DatasetManifest, store: Store) -> dict[str, Any] |
         if shard.kind in ("tokens", "packed"):
             continue
         table = store.read(shard.key, ORIGIN)
-        hit = pc.or_(pc.equal(table.column("id"), row), pc.equal(table.column("source_id"), row))
+        hit = pc.or_kleene(pc.equal(table.column("id"), row), pc.equal(table.column("source_id"), row))
         if pc.any(hit).as_py():
             return dict(table.filter(hit).slice(0, 1).to_pylist()[0])
     for report in manifest.stages:
-        for drop in _drops(report, store, "source_id", {row}):
-            return {"id": drop["id"], "source_id": row, "source": "", "position": None, "parents": []}
+        for column in ("id", "source_id"):
+            for drop in _drops(report, store, column, {row}):
+                named = {name: drop[name] for name in ("id", "source_id")}
+                return {**named, "source": "", "position": None, "parents": []}
     return None
 
 
 def _tell(row: dict[str, Any], manifest: DatasetManifest, store: Store) -> dict[str, Any]:
-    story: list[dict[str, Any]] = []
+    story = [{**line, "row": old["id"]} for old in _ancestors(row, manifest, store) for line in _own(old, manifest, store)]
+    own = {line["stage"]: line for line in _own(row, manifest, store)}
     made: list[dict[str, Any]] = []
     packs: list[dict[str, Any]] = []
-    ids, alive = {row["id"]}, True
+    ids = {row["id"]}
     for report in manifest.stages:
-        dropped = [d for d in _drops(report, store, "id", ids) if d["stage"] == report.id]
-        here = any(d["id"] == row["id"] or d["source_id"] == row["source_id"] for d in dropped)
-        children = _children(row["id"], report, store) if report.kind == "example" else []
-        fresh = [child for child in children if child["id"] not in ids]
+        fresh = [child for child in _children(ids, report, store) if child["id"] not in ids]
+        gone = [drop for drop in _drops(report, store, "id", ids - {row["id"]}) if drop["stage"] == report.id]
         ids |= {child["id"] for child in fresh}
         made += fresh
-        if report.kind == "packed":
-            packs = _packs(ids, report, store)
-        line = _line(
-            report, [d for d in dropped if d["id"] == row["id"]], fresh, packs if report.kind == "packed" else []
-        )
-        own = report.kind in ("document", "example")
-        if line is None and own and alive and _holds(row["id"], report, store):
-            line = {"what": "read" if not story else "kept"}
-        if line is not None:
-            story.append({"stage": report.id, **line})
-        story += [
-            {"stage": report.id, "what": "dropped", "row": d["id"], **_reason(d)}
-            for d in dropped
-            if d["id"] != row["id"]
-        ]
-        alive = alive and not here
+        if fresh:
+            story.append({"stage": report.id, "what": "made", "rows": [child["id"] for child in fresh]})
+        elif report.id in own:
+            story.append(own[report.id])
+        story += [{"stage": report.id, "what": _fate(drop), "row": drop["id"], **_reason(drop)} for drop in gone]
+        if report.kind == "packed" and (packs := _packs(ids, report, store)):
+            story.append({"stage": report.id, "what": "packed", "packs": packs})
     adapters = [a for a in store.adapters() if a.dataset_digest == manifest.digest] if packs else []
     return {
-        "id": row["id"],
-        "source_id": row["source_id"],
-        "source": row["source"],
-        "position": row["position"],
+        **row,
         "parents": row["parents"] or [],
         "dataset": manifest.ref,
         "story": story,
@@ -96,16 +86,39 @@ def _tell(row: dict[str, Any], manifest: DatasetManifest, store: Store) -> dict[
     }
 
 
-def _line(
-    report: StageReport, drops: list[dict[str, Any]], made: list[dict[str, Any]], packs: list[dict[str, Any]]
-) -> dict[str, Any] | None:
-    if drops:
-        return {"what": "folded" if drops[0]["matched"] else "dropped", **_reason(drops[0])}
-    if made:
-        return {"what": "made", "rows": [child["id"] for child in made]}
-    if packs:
-        return {"what": "packed", "packs": packs}
-    return None
+def _ancestors(row: dict[str, Any], manifest: DatasetManifest, store: Store) -> list[dict[str, Any]]:
+    """The rows that a row was made from, and those they were made from, oldest first."""
+    found: list[dict[str, Any]] = []
+    for parent in row["parents"] or []:
+        if old := _find(parent, manifest, store):
+            found += [one for one in (*_ancestors(old, manifest, store), old) if one not in found]
+    return found
+
+
+def _own(row: dict[str, Any], manifest: DatasetManifest, store: Store) -> Iterator[dict[str, Any]]:
+    """What each stage did with one row: read or made it, kept it, dropped it, folded it into another."""
+    drops = {
+        place: drop
+        for place, report in enumerate(manifest.stages)
+        for drop in _drops(report, store, "id", {row["id"]})
+        if drop["stage"] == report.id
+    }
+    last = min(drops, default=len(manifest.stages))
+    seen = False
+    for place, report in enumerate(manifest.stages[: last + 1]):
+        if place == last:
+            yield {"stage": report.id, "what": _fate(drops[place]), **_reason(drops[place])}
+            return
+        # Fused stages share one output shard, which no longer holds a row that a later one of them dropped.
+        fused = last < len(manifest.stages) and report.steps == manifest.stages[last].steps
+        if report.kind != "packed" and (fused or _holds(row["id"], report, store)):
+            first = "made" if report.stats["made"] else "read"
+            yield {"stage": report.id, "what": "kept" if seen else first}
+            seen = True
+
+
+def _fate(drop: dict[str, Any]) -> str:
+    return "folded" if drop["matched"] else "dropped"
 
 
 def _reason(drop: dict[str, Any]) -> dict[str, Any]:
@@ -123,29 +136,31 @@ def _drops(report: StageReport, store: Store, column: str, wanted: set[str]) -> 
             yield from table.filter(pc.is_in(table.column(column), values)).to_pylist()
 
 
-def _children(row: str, report: StageReport, store: Store) -> list[dict[str, Any]]:
-    """Rows after a stage that have `row` among their parents."""
+def _children(rows: set[str], report: StageReport, store: Store) -> list[dict[str, Any]]:
+    """Rows after a stage that have one of `rows` among their parents."""
+    if report.kind not in ("document", "example"):
+        return []
     found = []
     for shard in store.shards_of(report):
-        table = store.read(shard.key, ("id", "parents", "made_by"))
-        for child in _with_parent(table, row):
-            found.append({"id": child["id"], "made_by": child["made_by"]})
+        table = store.read(shard.key, ["id", "parents", "made_by"])
+        found += [{"id": child["id"], "made_by": child["made_by"]} for child in _with_parent(table, rows)]
     return found
 
 
-def _with_parent(table: pa.Table, row: str) -> list[dict[str, Any]]:
+def _with_parent(table: pa.Table, rows: set[str]) -> list[dict[str, Any]]:
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     parents = table.column("parents").combine_chunks()
-    hits = pc.unique(pc.list_parent_indices(parents).filter(pc.equal(pc.list_flatten(parents), row)))
-    return list(table.take(hits).to_pylist())
+    hit = pc.is_in(pc.list_flatten(parents), pa.array(sorted(rows), pa.large_string()))
+    return list(table.take(pc.unique(pc.list_parent_indices(parents).filter(hit))).to_pylist())
 
 
 def _packs(ids: set[str], report: StageReport, store: Store) -> list[dict[str, Any]]:
     """Packed rows that hold any of these ids: number of the pack in the dataset, split, place in it."""
     found, number = [], 0
     for shard in store.shards_of(report):
-        table = store.read(shard.key, ("spans", "split"))
+        table = store.read(shard.key, ["spans", "split"])
         for place, (spans, split) in enumerate(zip(*(c.to_pylist() for c in table.columns), strict=True), start=number):
             found += [
                 {"pack": place, "split": split, "row": s["id"], "start": s["start"], "length": s["length"]}
@@ -160,7 +175,7 @@ def _holds(row: str, report: StageReport, store: Store) -> bool:
     import pyarrow.compute as pc
 
     shards = store.shards_of(report)
-    return any(pc.any(pc.equal(store.read(s.key, ("id",)).column("id"), row)).as_py() for s in shards)
+    return any(pc.any(pc.equal(store.read(s.key, ["id"]).column("id"), row)).as_py() for s in shards)
 
 
 def _all_shards(manifest: DatasetManifest, store: Store) -> Iterator[ShardRecord]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 10.0
 """In a log, a long step says something this often."""
+OVER = -1.0
+"""Stands for the time at which a step last spoke once it is over."""
 
 
 class ProgressBars:
@@ -56,13 +58,16 @@ class ProgressBars:
 
     def _log(self, event: Event) -> None:
         now = time.monotonic()
-        self.begun.setdefault(event.what, now)
         over = event.total > 0 and event.done >= event.total
+        if not over and self.said.get(event.what) == OVER:
+            # The step goes over its shards once more.
+            del self.said[event.what], self.begun[event.what]
+        self.begun.setdefault(event.what, now)
         if not over and now - self.said.get(event.what, self.begun[event.what]) < QUIET_SECONDS:
             return
-        if over and self.said.get(event.what) == -1.0:
+        if over and self.said.get(event.what) == OVER:
             return
-        self.said[event.what] = -1.0 if over else now
+        self.said[event.what] = OVER if over else now
         share = f"{event.done}/{event.total}" if event.total else f"{event.done}"
         spent = f"{now - self.begun[event.what]:.1f} s"
         line = "  ".join(part for part in (f"{event.what:<28}", share, spent, _figures(event.values)) if part)

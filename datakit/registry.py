@@ -2,7 +2,7 @@
 
     datakit.stages     quality = "datakit.stages.quality:Quality"
     datakit.trainers   lora    = "datakit_lora.trainer:LoraTrainer"
-    datakit.teachers   local   = "datakit.teachers:LocalTeacher"
+    datakit.teachers   local   = "datakit.teachers.local:LocalServer"
 
 Names are known without importing anything; a class is imported when it is asked for. A plugin that fails to import is
 listed with its error and breaks nothing else. `file.py:Class` names a class in a file of the user's own.

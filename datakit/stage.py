@@ -39,7 +39,7 @@ from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -328,7 +328,17 @@ def require(condition: bool, path: str, message: str, fix: str = "") -> None:
 
 
 def _marked(cls: type[Stage], mark: type) -> list[str]:
-    return [name for name, info in cls.model_fields.items() if any(isinstance(m, mark) for m in info.metadata)]
+    return [
+        name
+        for name, info in cls.model_fields.items()
+        if any(isinstance(found, mark) for found in (*info.metadata, *_inner_metadata(info.annotation)))
+    ]
+
+
+def _inner_metadata(annotation: Any) -> Iterator[Any]:
+    """The metadata inside a union: pydantic lifts that of `FileRef`, but not that of `FileRef | None`."""
+    for part in get_args(annotation):
+        yield from getattr(part, "__metadata__", ())
 
 
 def _bridge(kind: Kind, takes: frozenset[Kind]) -> str:

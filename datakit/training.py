@@ -6,15 +6,16 @@ is the result already: nothing is trained again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from datakit.cache import cache_folder
 from datakit.canon import canonical, digest_file, key_of
-from datakit.errors import ConfigError, DatakitError, TrainError
+from datakit.errors import ConfigError, DatakitError, Problem, TrainError
 from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.pipeline import TRAIN_KEYS, flatten
 from datakit.registry import find
@@ -69,6 +70,22 @@ def bind(trainer: str, settings: Mapping[str, Any]) -> tuple[Any, TrainerConfig]
         raise ConfigError(flatten(error, cls.Config, "train"), where=trainer) from error
 
 
+def settings_of(overrides: Sequence[str]) -> dict[str, Any]:
+    """Settings from "field=value", the value in YAML; raises ConfigError with everything that is not so spelled."""
+    settings, problems = {}, []
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        try:
+            settings[name.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            settings[name.strip()] = text
+        if not equals or not name.strip():
+            problems.append(Problem(f"--set {override}", "write it as field=value"))
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
 def read_artifact(folder: str | Path) -> AdapterArtifact | None:
     """The artifact of an adapter folder, None if there is none."""
     path = Path(folder) / ARTIFACT
@@ -94,13 +111,18 @@ def is_whole(artifact: AdapterArtifact) -> bool:
     return all(path.is_file() and digest_file(path) == digest for path, digest in files)
 
 
+def adapter_in(folder: str | Path) -> AdapterArtifact:
+    """The artifact of an adapter folder whose files are all there, unchanged; TrainError if it is none."""
+    artifact = read_artifact(folder)
+    if artifact is None or not is_whole(artifact):
+        message = "no adapter here" if artifact is None else "files of the adapter are missing or changed"
+        raise TrainError(message, where=str(folder), fix="train one: datakit run FILE with a `train:` section")
+    return artifact
+
+
 def open_adapter(folder: str | Path, *, cache: Path | None = None) -> tuple[AdapterArtifact, Model]:
     """An adapter folder as an artifact and a Model that generates and scores."""
-    artifact = read_artifact(folder)
-    if artifact is None:
-        raise TrainError(
-            "no adapter here", where=str(folder), fix="train one: datakit run FILE with a `train:` section"
-        )
+    artifact = adapter_in(folder)
     trainer = find("trainer", artifact.trainer)()
     if not hasattr(trainer, "load"):
         raise TrainError(f"the trainer {artifact.trainer!r} can't open its adapters", where=str(folder))

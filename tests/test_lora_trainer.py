@@ -340,13 +340,13 @@ def test_fit_killed_and_run_again_gives_the_same_bytes(tiny_llama: Path, tmp_pat
         settings(tiny_llama, checkpoint_every=1, batch_tokens=128, epochs=6)
     )
     command = [sys.executable, "-c", CHILD, str(tiny_llama), str(tmp_path / "killed")]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
-    assert child.stdout
-    for line in child.stdout:
-        if line == f"train {at}\n":
-            os.kill(child.pid, signal.SIGKILL)
-            break
-    assert child.wait() == -signal.SIGKILL
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as child:
+        assert child.stdout
+        for line in child.stdout:
+            if line == f"train {at}\n":
+                os.kill(child.pid, signal.SIGKILL)
+                break
+        assert child.wait() == -signal.SIGKILL
     told = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=True).stdout
     assert "resume" in told
     assert (tmp_path / "killed" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()

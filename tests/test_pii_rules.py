@@ -6,6 +6,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -254,6 +255,15 @@ def test_fast_engine_finds_what_all_rules_find_over_the_whole_text(find: Scanner
         rng.shuffle(parts)
         text = " 그리고 ".join(parts)
         assert find(text) == plainly(text)
+
+
+def test_rule_whose_anchor_is_wrong_fails_the_comparison(find: Scanner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planted breach of the law above: an anchor that does not stand in every match loses values."""
+    bent = [replace(rule, needles=("@@",)) if rule.id == "email" else rule for rule in all_rules()]
+    monkeypatch.setattr(scan, "all_rules", lambda: tuple(bent))
+    text = "메일은 hong@naver.com으로"
+    assert Scanner()(text) != find(text)
+    assert find(text) == plainly(text)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Self-Instruct and Alpaca: Korean is let in, repeats are seen, bad replies are counted, arrival order decides nothing."""
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ SEEDS = str(SAMPLE / "seeds.jsonl")
 REPLIES = f"replay:{SAMPLE / 'replies.jsonl'}"
 
 
-def stage(method: str, teacher: Any = REPLIES, **settings: Any) -> Synthesize:
-    return Synthesize.model_validate({"method": method, "seeds": SEEDS, "teacher": teacher, **settings})
+def stage(recipe: str, teacher: Any = REPLIES, **settings: Any) -> Synthesize:
+    return Synthesize.model_validate({"recipe": recipe, "seeds": SEEDS, "teacher": teacher, **settings})
 
 
 def told(applied: Applied) -> list[dict[str, Any]]:
@@ -40,9 +41,9 @@ def told(applied: Applied) -> list[dict[str, Any]]:
 # The recipes, on recorded replies
 
 
-@pytest.mark.parametrize(("method", "least"), [("self_instruct", 20), ("alpaca", 10)])
-def test_recorded_replies_give_rows_in_both_languages(method: str, least: int) -> None:
-    applied = apply(stage(method, rows=40), [], kind="example")
+@pytest.mark.parametrize(("recipe", "least"), [("self_instruct", 20), ("alpaca", 10)])
+def test_recorded_replies_give_rows_in_both_languages(recipe: str, least: int) -> None:
+    applied = apply(stage(recipe, rows=40), [], kind="example")
     rows = told(applied)
     assert len(rows) >= least
     assert {row["lang"] for row in rows} == {"ko", "en"}
@@ -175,7 +176,7 @@ def test_identity_knows_the_model_but_not_the_address() -> None:
 
 
 def test_generating_without_seeds_or_teacher_says_both() -> None:
-    problems = Synthesize(method="alpaca").problems()
+    problems = Synthesize(recipe="alpaca").problems()
     assert {problem.path for problem in problems} == {"seeds", "teacher"}
 
 
@@ -210,7 +211,7 @@ def test_filters_let_all_seed_tasks_in() -> None:
     """The published rules reject 95.6 % of Korean instructions; the seeds are what people ask, so none may fall."""
     seeds = read_seeds(SEEDS)
     faults = {seed.id: instruction_fault(seed.task.instruction, seed.language) for seed in seeds}
-    assert {id: fault for id, fault in faults.items() if fault} == {}
+    assert {name: fault for name, fault in faults.items() if fault} == {}
     assert {seed.id for seed in seeds if instance_fault(seed.task, seed.language)} == set()
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The miner: what it asks can be answered from the passage, in Korean as in English, the same in any batch and order."""
 
 from __future__ import annotations

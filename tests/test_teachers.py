@@ -134,9 +134,11 @@ def test_answers_that_are_none_are_tried_again_then_named(tmp_path: Path, raw: b
 
 
 def test_endless_overload_ends_with_the_remedy(tmp_path: Path) -> None:
-    with openai_server(lambda number, body: Answer(status=429)) as server:
-        with pytest.raises(TeacherError, match="HTTP 429 after 3 tries"):
-            hurried(endpoint(server.url, retries=2), tmp_path).complete([ask("q")])
+    with (
+        openai_server(lambda number, body: Answer(status=429)) as server,
+        pytest.raises(TeacherError, match="HTTP 429 after 3 tries"),
+    ):
+        hurried(endpoint(server.url, retries=2), tmp_path).complete([ask("q")])
 
 
 def test_endpoint_that_is_down_is_named_with_what_to_start(tmp_path: Path) -> None:

@@ -117,6 +117,15 @@ def test_answer_at_the_end_of_the_text_gets_the_end_token_once(folder: str, tiny
     assert ids.count(tiny.specials[PAD]) == 0
 
 
+def test_end_token_is_not_doubled_after_a_template_that_wrote_one(folder: str, tiny: Tokenizer) -> None:
+    stages = [Template(style="chatml", train_on="all"), Tokenize(tokenizer=folder)]
+    assert learned(apply(stages, [talk("가", "나")], kind="example"), tiny)[0].endswith(f"나{END}\n")
+    named = apply([Template(style="alpaca"), Tokenize(tokenizer=folder)], [talk("가", f"나{END}")], kind="example")
+    ids = named.rows.column("input_ids").to_pylist()[0]
+    assert ids.count(tiny.eos_id) == 1  # the name in the answer is text, the end token follows it
+    assert ids[-1] == tiny.eos_id
+
+
 def test_document_is_learned_whole_and_its_special_names_are_text(folder: str, tiny: Tokenizer) -> None:
     found = apply(Tokenize(tokenizer=folder), [{"text": f"글 {END} 끝", "lang": "ko"}])
     row = found.rows.to_pylist()[0]

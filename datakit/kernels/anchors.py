@@ -5,8 +5,8 @@
 
 Anchors come in groups (at most 64); a hit tells the bit set of the groups that have an anchor ending there, and the
 place behind it, counted in code points. ASCII case is folded, and `0` in an anchor stands for any ASCII digit, so a hit
-is a candidate, not a match. Cost: about 1.5 ns a byte whatever the number of anchors; 1 kB of table a byte of anchor.
-Source: Aho and Corasick, 1975.
+is a candidate, not a match. Cost: 10 to 12 ns a byte with the 6,666 states of `pii`, whose table (1.4 MB) does
+not fit the nearest cache; less with fewer. Source: Aho and Corasick, 1975.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def compile_anchors(groups: Sequence[Sequence[str]]) -> tuple[Any, Any, Any]:
 def find_anchors(data: Any, table: Any, column: Any, bits: Any) -> tuple[Any, Any]:
     """Groups (bit sets) and places (code points before the end of the anchor) of all hits in one text, in order."""
     groups, ends = np.empty(64, np.uint64), np.empty(64, np.int64)
-    state, seen, hits = 0, 0, 0
+    state, seen, hits = np.int64(0), 0, 0
     for i in range(data.size):
         byte = data[i]
         seen += byte & 0xC0 != 0x80

@@ -22,7 +22,7 @@ from datakit.schemas import IGNORED, Message
 from datakit.trainer import Score
 from datakit_lora.adapter import renamed_in_transformers
 from datakit_lora.config import LoraSettings
-from datakit_lora.device import choose_device, choose_dtype
+from datakit_lora.device import choose_device, choose_dtype, computing_in
 
 PROMPTS_A_BATCH = 8
 """Prompts that are generated together; sorted by length first, so little of it is padding."""
@@ -58,10 +58,7 @@ class AdaptedModel:
 
     @contextmanager
     def _adapter(self, on: bool) -> Iterator[None]:
-        computing = (
-            torch.autocast(self.model.device.type, torch.bfloat16) if self.dtype == "bfloat16" else nullcontext()
-        )
-        with nullcontext() if on else self.model.disable_adapter(), computing:
+        with nullcontext() if on else self.model.disable_adapter(), computing_in(self.dtype, self.model):
             yield
 
     def _continue(self, texts: Sequence[str], max_new_tokens: int) -> list[str]:
@@ -125,13 +122,13 @@ class AdaptedModel:
 
 def open_adapter(artifact: AdapterArtifact, cache: Path) -> AdaptedModel:
     """Open an adapter folder on the base it was trained on, in the number type it was trained in."""
-    from peft import PeftModel
-
     settings = LoraSettings.model_validate(artifact.config)
     base = resolve_base(artifact.base, cache)
     dtype, device = choose_dtype(settings), choose_device(settings)
     quantize: Mapping[str, Any] = {"quantize": "nf4"} if settings.method == "qlora" else {}
     model, _ = load_base(base.folder, dtype=dtype, device=device, **quantize)
+    from peft import PeftModel
+
     try:
         with renamed_in_transformers():
             adapted = PeftModel.from_pretrained(model, artifact.path)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +17,7 @@ import torch
 from datakit.errors import TrainError
 from datakit_lora.batches import Plan, Row, lay_out
 from datakit_lora.config import LoraSettings
+from datakit_lora.device import computing_in
 from datakit_lora.loss import Losses
 
 FOUR_BITS = "Linear4bit"
@@ -47,18 +47,6 @@ class Engine:
     weights: dict[str, torch.nn.Parameter]
     optimizer: torch.optim.Optimizer
     dtype: str
-
-    @contextmanager
-    def computing(self) -> Iterator[None]:
-        """The number type of a forward pass: float32 adapters on a bfloat16 base compute in bfloat16."""
-        from peft.helpers import disable_input_dtype_casting
-
-        with ExitStack() as stack:
-            if self.dtype == "bfloat16":
-                stack.enter_context(torch.autocast(self.losses.model.device.type, torch.bfloat16))
-                # Autocast does the casting; PEFT would copy every input to float32 (20 % of peak memory: AgileRL#623).
-                stack.enter_context(disable_input_dtype_casting(self.model))
-            yield
 
 
 def make_engine(model: Any, losses: Losses, settings: LoraSettings, dtype: str) -> Engine:
@@ -128,7 +116,7 @@ def _step(engine: Engine, batches: Sequence[Sequence[Row]], supervised: int, cli
     """One step of the optimiser; (mean loss over the window, length of its gradient)."""
     total = torch.zeros((), device=engine.losses.model.device)
     for micro in batches:
-        with engine.computing():
+        with computing_in(engine.dtype, engine.model):
             summed = engine.losses.summed(lay_out(micro))
         (summed / supervised).backward()
         total += summed.detach()
@@ -155,7 +143,7 @@ def evaluate(engine: Engine, rows: Sequence[Row], rows_a_batch: int) -> tuple[fl
     with torch.no_grad():
         for start in range(0, len(rows), rows_a_batch):
             micro = rows[start : start + rows_a_batch]
-            with engine.computing():
+            with computing_in(engine.dtype, engine.model):
                 total += float(engine.losses.summed(lay_out(micro)))
             tokens += sum(row.supervised for row in micro)
     set_training(engine.model, True)

@@ -1,6 +1,6 @@
 """The stage `synthesize`: instruction rows from documents by rules (`mine`), or from seed tasks by a teacher.
 
-    method          reads                      makes
+    recipe          reads                      makes
     mine            documents                  questions, titles, summaries, replies … from each; no model
     self_instruct   seed tasks, example rows   new tasks in four steps, novelty-checked (Wang et al. 2022)
     alpaca          seed tasks, example rows   new tasks in one step, lists of 20 or 10 (Taori et al. 2023)
@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AliasChoices, Field, PositiveInt
+from pydantic import Field, PositiveInt
 
 from datakit.errors import Problem
 from datakit.outcome import Drop, drops_table
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from datakit.stages.synthesize.generate import GenerateSettings, Seed
 
-Method = Literal["mine", "self_instruct", "alpaca"]
+Recipe = Literal["mine", "self_instruct", "alpaca"]
 Task = Literal[
     "answer", "check", "cloze", "connective", "definition", "example", "extract", "heading", "order",
     "question", "reason", "restate", "result", "summary", "term", "title", "when",
@@ -45,7 +45,7 @@ class Synthesize(CorpusStage):
     rules: ClassVar[tuple[str, ...]] = ("no_task", "other_language", "not_chosen")
     seeded: ClassVar[bool] = True
 
-    method: Annotated[Method, Field(validation_alias=AliasChoices("method", "recipe"))] = "mine"
+    recipe: Recipe = "mine"
     """How rows are made: mine (documents, no model), self_instruct or alpaca (seed tasks and a teacher)."""
     rows: PositiveInt | None = None
     """How many rows to make; for mine null means all there are, for the others it means 100."""
@@ -84,23 +84,23 @@ class Synthesize(CorpusStage):
 
     def chains(self, kind: Kind | None, before: Sequence[Stage]) -> str | None:
         """`mine` reads documents; the others read examples, or nothing."""
-        if self.method == "mine":
+        if self.recipe == "mine":
             if kind == "example":
-                return "`synthesize` with method mine reads document rows but gets example rows; move it before them"
+                return "`synthesize` with recipe mine reads document rows but gets example rows; move it before them"
             return super().chains(kind, before)
         if kind in (None, "example"):
             return None
-        fix = "use `method: mine`, or begin a pipeline with this stage"
-        return f"`synthesize` with method {self.method} makes rows from seed tasks, not from {kind} rows; {fix}"
+        fix = "use `recipe: mine`, or begin a pipeline with this stage"
+        return f"`synthesize` with recipe {self.recipe} makes rows from seed tasks, not from {kind} rows; {fix}"
 
     def problems(self) -> list[Problem]:
-        """What is missing for the method, beside missing files."""
+        """What is missing for the recipe, beside missing files."""
         found = super().problems()
-        if self.method != "mine" and not self.seeds:
-            found.append(Problem("seeds", f"method {self.method} needs seed tasks", "seeds: sample_data/seeds.jsonl"))
-        if self.method != "mine" and self.teacher is None:
+        if self.recipe != "mine" and not self.seeds:
+            found.append(Problem("seeds", f"recipe {self.recipe} needs seed tasks", "seeds: sample_data/seeds.jsonl"))
+        if self.recipe != "mine" and self.teacher is None:
             found.append(
-                Problem("teacher", f"method {self.method} needs a teacher", "local, replay:FILE or {base_url, model}")
+                Problem("teacher", f"recipe {self.recipe} needs a teacher", "local, replay:FILE or {base_url, model}")
             )
         return found + (self.teacher.problems() if self.teacher else [])
 
@@ -110,7 +110,7 @@ class Synthesize(CorpusStage):
 
     def run(self, corpus: Corpus, out: Outbox) -> None:
         """Make the rows."""
-        if self.method == "mine":
+        if self.recipe == "mine":
             self._mine(corpus, out)
         else:
             self._generate(corpus, out)
@@ -152,7 +152,7 @@ class Synthesize(CorpusStage):
         for given_id, instruction in given:
             session.pool.add(instruction, given_id)
         try:
-            made = generate(session, self_instruct.one_round if self.method == "self_instruct" else alpaca.one_round)
+            made = generate(session, self_instruct.one_round if self.recipe == "self_instruct" else alpaca.one_round)
         finally:
             teacher.close()
         rows = [example_row(one, settings, place, self.licence) for place, one in enumerate(made)]
@@ -176,7 +176,7 @@ class Synthesize(CorpusStage):
         require(bool(languages), "seeds", "no seed task in Korean or English", "a seed's language is ko or en")
         same = ("window", "max_requests", "max_tokens", "temperature", "top_p", "novelty")
         return GenerateSettings(
-            recipe=self.method,
+            recipe=self.recipe,
             rows=self.rows or 100,
             languages=languages,
             seed=seed,

@@ -91,7 +91,7 @@ def _definitions(page: Page, sentence: str, first: bool) -> Iterator[tuple[str, 
     elif first and (subject := _title_subject(page.title, sentence)):
         be = "are" if sentence[len(subject) :].startswith((" are ", " were ")) else "is"
         yield "definition", {"term": _as_within(subject, page), "be": be}, sentence
-    if (found := MEANS.match(sentence)) and not _points(sentence) and not found["term"].startswith("The "):
+    if (found := MEANS.match(sentence)) and not _points(sentence) and not re.match(r"The |\w+ing ", found["term"]):
         yield "definition", {"word": _as_within(found["term"], page)}, sentence
     if (found := CALLED.match(sentence)) and len(found["body"].split()) >= 5:
         yield "term", {"body": lower(found["body"])}, sentence

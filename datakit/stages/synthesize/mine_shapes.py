@@ -53,7 +53,8 @@ PERSONAL = {
 }
 """Somebody speaks: the first sentence is then a report or a plea, hardly ever a summary."""
 BOUND_BEFORE = re.compile(
-    r"(?:more than|less than|fewer than|over|under|above|below|at least|at most|up to|nearly|almost|최소|최대|적어도"
+    r"(?:exceeds?|beyond|more than|less than|fewer than|over|under|above|below|at least|at most|up to|nearly|almost"
+    r"|최소|최대|적어도"
     r"|많아야|무려)\s*\S{0,2}$",
     re.IGNORECASE,
 )
@@ -162,7 +163,12 @@ def answer_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
         asked = ASKED_MARK.sub("", asked).strip()
         reply = _block_after(page, place, found.end())
         low = 60 if page.language == "ko" else 120
-        if not _asks(asked, page.language) or mark.match(reply) or "└" in reply or "?" in reply.split("\n")[0][:60]:
+        if (
+            not _asks(asked, page.language)
+            or mark.match(reply)
+            or re.search("[└→▶]", reply)
+            or "?" in reply.split("\n")[0][:60]
+        ):
             return
         if 30 <= len(asked) <= limit and low <= len(reply) <= limit * 1.5 and not TAG.search(reply):
             yield Candidate("answer", asked, reply, {})
@@ -217,7 +223,7 @@ def cloze_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
             continue
         word = rng.choice(fit)
         others = sorted(w for w in counted if _alike(w, word, page.language) and w not in sentence)
-        here = re.search(rf"(?<![가-힣A-Za-z]){word}", sentence)
+        here = re.search(rf"(?<![가-힣A-Za-z]){word}(?![A-Za-z])", sentence)
         if len(others) < 3 or not here or sentence not in passage:
             continue
         choices = [word, *rng.sample(others, 3)]

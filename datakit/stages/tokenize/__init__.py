@@ -7,8 +7,8 @@ model learns to stop; texts of a chat template that end otherwise have their own
 one BOS comes first, where the tokenizer's habit or `add_bos` asks for it.
 
 A special token's name inside a message or a document is plain text, never control (counted as `specials_as_text`).
-Nothing is cut silently: `too_long` says what happens to long rows, and each token is in a counter: `tokens` of rows that
-came out, `tokens_cut` by truncation, `tokens_dropped` with dropped rows, `tokens_added` (BOS of more pieces).
+Nothing is cut silently: `too_long` says what happens to long rows, and each token is in a counter: `tokens` of rows
+that came out, `tokens_cut` by truncation, `tokens_dropped` with dropped rows, `tokens_added` (BOS of more pieces).
 
 Memory: one shard a worker. Work is kept in the store shard by shard, so a new file costs its own shards only.
 """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from datakit.tokenizers import Encoded, Tokenizer
+    from datakit.tokenizers import Encoded, Spans, Tokenizer
 
 COUNTS = ("tokens_cut", "tokens_dropped", "tokens_added", "straddling", "specials_as_text")
 """Counters of a row. `straddling`: tokens half inside a trained span, which aren't learned."""
@@ -84,13 +84,13 @@ class _Rows:
             here = slice(encoded.rows[place], encoded.rows[place + 1])
             ids, labels = encoded.ids[here], encoded.ids[here].copy()
             counts = dict.fromkeys(COUNTS, 0)
-            ends_learned = spans is None or (bool(spans[place]) and spans[place][-1][1] == len(text))
+            open_end = spans is None or self._open_end(text, spans[place], contents[place] if contents else [])
             if learned is not None:
                 labels[~learned[0][here]] = IGNORED
                 counts["straddling"] = int(learned[1][here].sum())
             if contents is not None:
                 counts["specials_as_text"] = sum(self._tokenizer.spells_special(text[a:b]) for a, b in contents[place])
-            ids, labels = self._closed(ids, labels, ends_learned)
+            ids, labels = self._closed(ids, labels, open_end)
             self._place(row, ids, labels, counts, len(text.split()))
 
     def columns(self) -> dict[str, pa.Array]:
@@ -104,13 +104,21 @@ class _Rows:
         columns |= {name: pa.array(values, kinds.get(name, number)) for name, values in self._fate.items()}
         return columns | {name: pa.array(values, number) for name, values in self._counts.items()}
 
-    def _closed(self, ids: np.ndarray, labels: np.ndarray, ends_learned: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _open_end(self, text: str, spans: Spans, contents: Spans) -> bool:
+        """Whether a text is learned to its last character and its template wrote no end token there."""
+        if not spans or spans[-1][1] != len(text):
+            return False
+        core = text.rstrip()
+        written = bool(contents) and contents[-1][1] >= len(core)  # then an end token's name there is only text
+        return written or not core.endswith(self._tokenizer.named.get("eos_token") or "\0")
+
+    def _closed(self, ids: np.ndarray, labels: np.ndarray, open_end: bool) -> tuple[np.ndarray, np.ndarray]:
         """The row with one BOS before it and EOS behind it where they belong."""
         import numpy as np
 
         if self._bos is not None and (not len(ids) or ids[0] != self._bos):
             ids, labels = np.append(np.int32(self._bos), ids), np.append(np.int32(IGNORED), labels)
-        if self._eos is not None and ends_learned and (not len(ids) or ids[-1] != self._eos):
+        if self._eos is not None and open_end and (not len(ids) or ids[-1] != self._eos):
             ids, labels = np.append(ids, np.int32(self._eos)), np.append(labels, np.int32(self._eos))
         return ids, labels
 
