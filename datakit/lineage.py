@@ -57,7 +57,9 @@ def _find(row: str, manifest: DatasetManifest, store: Store) -> dict[str, Any] |
 
 
 def _tell(row: dict[str, Any], manifest: DatasetManifest, store: Store) -> dict[str, Any]:
-    story = [{**line, "row": old["id"]} for old in _ancestors(row, manifest, store) for line in _own(old, manifest, store)]
+    story = [
+        {**line, "row": old["id"]} for old in _ancestors(row, manifest, store) for line in _own(old, manifest, store)
+    ]
     own = {line["stage"]: line for line in _own(row, manifest, store)}
     made: list[dict[str, Any]] = []
     packs: list[dict[str, Any]] = []

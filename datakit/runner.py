@@ -158,7 +158,7 @@ class _Walk:
             self.kind = stage.gives(self.kind)
             passes = [record.passes[place] for record in self.shards]
             stats = sum((StageStats.from_dict(one.stats) for one in passes), StageStats())
-            self._report(stage, self.kind, stats, {}, [record.key for record in self.shards])
+            self._report(stage, self.kind, stats, stage.notes(self.env), [record.key for record in self.shards])
         return True
 
     def _corpus(self, stage: CorpusStage) -> bool:

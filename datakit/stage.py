@@ -136,6 +136,10 @@ class Stage(BaseModel):
             if getattr(self, name) and not Path(getattr(self, name)).is_file()
         ]
 
+    def notes(self, env: Env) -> dict[str, Any]:
+        """What stages and trainers behind may want to know of a row stage's value; kept in the manifest."""
+        return {}
+
     def identity(self) -> dict[str, Any]:
         """What makes two stages the same: settings without execution fields, files by content digest."""
         hidden = set(_marked(type(self), _ExecutionMark))

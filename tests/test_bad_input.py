@@ -192,7 +192,9 @@ def test_an_endpoint_that_is_down_is_a_teacher_error_and_what_is_done_stays(here
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
     for method in ("self_instruct", "alpaca"):
-        teacher = f"{{use: synthesize, method: {method}, seeds: seeds.jsonl, teacher: {{base_url: '{address}', model: m}}}}"
+        teacher = (
+            f"{{use: synthesize, method: {method}, seeds: seeds.jsonl, teacher: {{base_url: '{address}', model: m}}}}"
+        )
         run(teacher).is_an_error(8, address, "fix: ")
 
 
@@ -233,7 +235,9 @@ def test_a_store_that_cannot_be_written_is_a_store_error(here: Path) -> None:
 
 def bytes_of(store: Path) -> dict[str, bytes]:
     rooms = ("objects", "steps", "parts")
-    return {str(p.relative_to(store)): p.read_bytes() for room in rooms for p in (store / room).rglob("*.*") if p.is_file()}
+    return {
+        str(p.relative_to(store)): p.read_bytes() for room in rooms for p in (store / room).rglob("*.*") if p.is_file()
+    }
 
 
 def test_a_full_disk_is_a_store_error_and_the_next_run_gives_the_same_bytes(here: Path) -> None:
@@ -272,7 +276,9 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(here: Path, workers: int)
     stages = (INGEST, *["normalize"] * 6, "{use: pii}")
     command = [sys.executable, "-m", "datakit", "run", pipeline_file(*stages), "--workers", str(workers), "--json"]
     # A group of its own: Ctrl-C at a terminal reaches the workers, too.
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     wait_for(lambda: len(list(Path("store/steps").rglob("*.json"))) >= 3)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)

@@ -266,3 +266,18 @@ def test_smollm2_template_equals_transformers() -> None:
     chat = [{"role": turn["role"], "content": turn["content"]} for turn in rows[0]["messages"]]
     assert found.rows.column("text").to_pylist() == [theirs.apply_chat_template(chat, tokenize=False)]
     assert learned(found) == [["서울입니다.<|im_end|>", "Tokyo<|im_end|>"]]
+
+
+@pytest.mark.parametrize("style", ["alpaca", "alpaca-ko", "chatml"])
+@pytest.mark.parametrize("system", [None, "짧게 답하세요."])
+def test_noted_chat_template_serves_what_was_trained(style: str, system: str | None) -> None:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    turns = [{"role": "user", "content": "수도는?"}, {"role": "assistant", "content": "서울입니다."}]
+    turns = [{"role": "system", "content": system}, *turns] if system else turns
+    result = apply(Template(style=style), [{"messages": turns}], kind="example")
+    row = result.rows.to_pylist()[0]
+    served = ImmutableSandboxedEnvironment().from_string(result.notes["chat_template"])
+    asked = served.render(messages=turns[:-1], add_generation_prompt=True)
+    assert asked == row["text"][: row["trained"][0]["start"]]
+    assert served.render(messages=turns, eos_token="").rstrip("\n") == row["text"].rstrip("\n")

@@ -70,7 +70,7 @@ class Export(SinkStage):
             survey = Survey.of(corpus)
             with _empty_room(folder) as room:
                 files = write_files(corpus, survey, self.format, room)
-                text = card(corpus.kind, survey, list(files))
+                text = card(corpus.kind or "document", survey, list(files))
                 if listed.owns(CARD_NAME) or not (folder / CARD_NAME).exists():
                     (room / CARD_NAME).write_bytes(text)
                     files[CARD_NAME] = digest_bytes(text)

@@ -17,7 +17,16 @@ from pydantic import model_validator
 from datakit.errors import Problem, StageError
 from datakit.schemas import Kind, Message
 from datakit.stage import Drop, Env, FileRef, Outcome, RowStage, RowWork
-from datakit.stages.template.formats import ALPACA, ALPACA_KO, Rendered, Span, alpaca, chatml
+from datakit.stages.template.formats import (
+    ALPACA,
+    ALPACA_KO,
+    CHATML_JINJA,
+    Rendered,
+    Span,
+    alpaca,
+    alpaca_jinja,
+    chatml,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,6 +86,15 @@ class Template(RowStage):
 
             settings["tokenizer"] = tokenizer_identity(self.tokenizer, cache_folder())
         return settings
+
+    def notes(self, env: Env) -> dict[str, Any]:
+        """The style, and the chat template that serves it where the tokenizer's own does not."""
+        if self.style == "tokenizer":
+            return {"style": self.style}
+        if self.style == "jinja":
+            return {"style": self.style, "chat_template": Path(self.file).read_text(encoding="utf-8")}
+        texts = {"alpaca": ALPACA, "alpaca-ko": ALPACA_KO}.get(self.style)
+        return {"style": self.style, "chat_template": alpaca_jinja(texts) if texts else CHATML_JINJA}
 
     def open(self, env: Env) -> RowWork:
         render = self._renderer(env)

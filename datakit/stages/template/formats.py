@@ -10,6 +10,7 @@ Each function renders one row and says which characters every message's content 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -58,6 +59,32 @@ ALPACA_KO = AlpacaTexts(
     input="### 입력:\n",
     response="### 답:\n",
 )
+
+
+CHATML_JINJA = (
+    "{%- for message in messages -%}"
+    "{{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' -}}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}"
+)
+
+
+def alpaca_jinja(texts: AlpacaTexts) -> str:
+    """The Alpaca form as a chat template, so that an adapter trained on it is served what it was trained on.
+
+    The whole user message stands under the instruction, as published for rows without an input.
+    """
+    words = {"preamble": texts.without_input, "asks": f"\n\n{texts.instruction}", "answers": f"\n\n{texts.response}"}
+    spelled = "".join(f"{{%- set {name} = {json.dumps(text, ensure_ascii=False)} -%}}" for name, text in words.items())
+    return spelled + (
+        "{%- if messages[0].role != 'system' -%}{{- preamble -}}{%- endif -%}"
+        "{%- for message in messages -%}"
+        "{%- if message.role == 'system' -%}{{- message.content -}}"
+        "{%- elif message.role == 'user' -%}{{- asks + message.content -}}"
+        "{%- else -%}{{- answers + message.content + eos_token -}}{%- endif -%}"
+        "{%- endfor -%}"
+        "{%- if add_generation_prompt -%}{{- answers -}}{%- endif -%}"
+    )
 
 
 class _Writer:

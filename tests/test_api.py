@@ -1,0 +1,192 @@
+"""The library and the command line are one: the same names, the same defaults, the same results."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import datakit
+from datakit import api
+from datakit.cli import main
+from datakit.errors import ConfigError
+from datakit.manifests import DatasetManifest
+from datakit.pipeline import Pipeline
+from tests.command_line import call, pipeline_file
+from tests.trainers_of_ones_own import OWN
+
+PARROT = f"{OWN}:Parrot"
+HEARD = {"report", "tell"}
+"""Parameters for a listener: the command draws progress bars instead."""
+SPELLED = {"overrides": "set", "as_json": None, "every": None, "cron": None}
+"""Options whose name differs in Python, and those that only a command has."""
+
+
+def parameters(verb: str) -> dict[str, Any]:
+    """Names and defaults of a function's parameters."""
+    found = inspect.signature(getattr(api, verb)).parameters.values()
+    return {p.name: None if p.default is p.empty else p.default for p in found if p.name not in HEARD}
+
+
+def options(verb: str) -> dict[str, Any]:
+    """Names and defaults of a command's arguments and options, as Python spells them."""
+    spelled = {**SPELLED, "overrides": "settings"} if verb == "train" else SPELLED
+    named = {spelled.get(p.name, p.name): p for p in main.commands[verb].params if p.name}
+    return {name: None if p.required or p.multiple else p.to_info_dict()["default"] for name, p in named.items() if name}
+
+
+def test_every_verb_is_a_command_and_a_function() -> None:
+    verbs = [name for name in api.__all__ if inspect.isfunction(getattr(api, name)) and name != "as_json"]
+    assert sorted(verbs) == sorted(main.commands)
+    for verb in main.commands:
+        assert verb == "stages" or getattr(datakit, verb) is getattr(api, verb)
+
+
+@pytest.mark.parametrize("verb", list(main.commands))
+def test_options_and_parameters_have_the_same_names_and_defaults(verb: str) -> None:
+    mine = {name: None if default == () else default for name, default in parameters(verb).items()}
+    assert {name: str(default) for name, default in options(verb).items()} == {n: str(d) for n, d in mine.items()}
+
+
+@pytest.fixture
+def project(here: Path) -> Path:
+    """A folder with a file of rows, held-out rows and two pipelines."""
+    rows = [{"text": f"{n}번째 글입니다. 연락처는 010-1234-{5000 + n}입니다.", "score": math.nan} for n in range(4)]
+    (here / "자료.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
+    (here / "heldout.jsonl").write_text('{"instruction": "수도는?", "output": "서울", "language": "ko"}\n', encoding="utf-8")
+    stages = ("{use: ingest, files: 자료.jsonl}", "normalize", "pii")
+    pipeline_file(*stages)
+    pipeline_file(*stages, name="r", more="refresh: {keep: 2}\n")
+    return here
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A call of the library and the command that says the same."""
+
+    function: Callable[[], Any]
+    words: list[str]
+
+
+
+PAIRS = {
+    "init": Pair(lambda: api.init("mine", force=True), ["init", "mine", "--force"]),
+    "check": Pair(lambda: api.check("p.yaml", set=["normalize.id=n"]), ["check", "p.yaml", "--set", "normalize.id=n"]),
+    "plan": Pair(lambda: api.plan("p.yaml", store="other"), ["plan", "p.yaml", "--store", "other"]),
+    "run": Pair(lambda: api.run("p.yaml"), ["run", "p.yaml"]),
+    "stages": Pair(api.stages, ["stages"]),
+    "stage": Pair(lambda: api.stages("pii"), ["stages", "pii"]),
+    "plugins": Pair(api.plugins, ["plugins"]),
+    "show": Pair(
+        lambda: api.show("p", stage="ingest", rows=2, raw=True), ["show", "p", "--stage", "ingest", "--rows", "2", "--raw"]
+    ),
+    "why": Pair(lambda: api.why("자료.jsonl:2", dataset="p"), ["why", "자료.jsonl:2", "--dataset", "p"]),
+    "report": Pair(lambda: api.report("p", out="page.html"), ["report", "p", "--out", "page.html"]),
+    "export": Pair(lambda: api.export("p", "out", format="jsonl"), ["export", "p", "out", "--format", "jsonl"]),
+    "train": Pair(
+        lambda: api.train("p", PARROT, {"gain": 0.25}, out="adapter"),
+        ["train", "p", PARROT, "--set", "gain=0.25", "--out", "adapter"],
+    ),
+    "evaluate": Pair(
+        lambda: api.evaluate("trained", rows="heldout.jsonl", samples=1),
+        ["evaluate", "trained", "--rows", "heldout.jsonl", "--samples", "1"],
+    ),
+    "generate": Pair(
+        lambda: api.generate("trained", prompt=["안녕", "Hi"], max_new_tokens=1, base=True),
+        ["generate", "trained", "--prompt", "안녕", "--prompt", "Hi", "--max-new-tokens", "1", "--base"],
+    ),
+    "refresh": Pair(lambda: api.refresh("r.yaml"), ["refresh", "r.yaml"]),
+}
+
+
+def timeless(value: Any) -> Any:
+    """A result without the seconds it took."""
+    if isinstance(value, dict):
+        return {name: timeless(item) for name, item in value.items() if "seconds" not in name}
+    return [timeless(item) for item in value] if isinstance(value, list) else value
+
+
+def test_every_command_is_compared() -> None:
+    assert {pair.words[0] for pair in PAIRS.values()} == set(main.commands)
+
+
+@pytest.mark.parametrize("name", list(PAIRS))
+def test_command_gives_what_the_function_gives(project: Path, name: str) -> None:
+    api.run("p.yaml")
+    api.refresh("r.yaml")
+    api.train("p", PARROT, {}, out="trained")
+    pair = PAIRS[name]
+    told = call(*pair.words, "--json")
+    assert told.code == 0, told.err
+    assert timeless(told.json) == timeless(api.as_json(pair.function()))
+    shown = call(*pair.words)
+    assert (shown.code, bool(shown.out)) == (0, True)
+
+
+def test_first_run_is_the_same_by_either_way(project: Path) -> None:
+    by_command = call("run", "p.yaml", "--store", "a", "--json").json
+    by_function = api.as_json(api.run("p.yaml", store="b"))
+    assert timeless(by_command) == timeless(by_function)
+    assert (by_command["published"], by_command["rows"], by_command["ran"]) == (True, 4, 2)
+
+
+def test_pipeline_value_runs_like_its_file(project: Path) -> None:
+    value = api.check("p.yaml")
+    assert isinstance(value, Pipeline)
+    assert api.run(value, store="a").manifest.digest == api.run("p.yaml", store="b").manifest.digest
+
+
+def test_a_new_version_of_equal_data_is_not_published(project: Path) -> None:
+    first, second = api.run("p.yaml"), api.run("p.yaml", workers=2)
+    assert isinstance(first.manifest, DatasetManifest)
+    assert (second.run.published, second.run.ran, second.manifest.ref) == (False, 0, first.manifest.ref)
+
+
+def test_text_from_before_pii_is_shown_only_if_asked_for(project: Path) -> None:
+    api.run("p.yaml")
+    assert "010-1234" not in str(api.show("p"))
+    with pytest.raises(ConfigError, match="before `pii`"):
+        api.show("p", stage="normalize")
+    assert "010-1234" in str(api.show("p", stage="normalize", raw=True))
+    pipeline_file("{use: ingest, files: 자료.jsonl}", name="q")
+    api.run("q.yaml")
+    with pytest.raises(ConfigError, match="no `pii` stage"):
+        api.show("q")
+
+
+def test_init_makes_a_project_whose_pipelines_are_right(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = api.init("mine")
+    with pytest.raises(ConfigError, match="not empty"):
+        api.init("mine")
+    assert api.init("mine", force=True) == found
+    monkeypatch.chdir("mine")
+    for path in found:
+        assert api.check(path).stages
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates() | st.just(Path("가")),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+)
+
+
+@given(values)
+def test_as_json_is_json_and_stays_as_it_is(value: Any) -> None:
+    plain = api.as_json(value)
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert api.as_json(plain) == plain
+
+
+def test_as_json_spells_what_json_lacks() -> None:
+    assert api.as_json({"a": math.nan, "b": (math.inf, 1.5), "c": date(2026, 11, 21), "d": Path("x/y")}) == {
+        "a": None, "b": [None, 1.5], "c": "2026-11-21", "d": "x/y",
+    }  # fmt: skip
