@@ -308,17 +308,35 @@ def _type_name(annotation: Any) -> str:
 
 
 def _stage_to_show(manifest: DatasetManifest, stage: str | None, raw: bool) -> int:
-    """The place of the stage whose output may be shown."""
-    ids = [report.id for report in manifest.stages]
+    """The place of the stage whose stored rows may be shown."""
+    ids, stored = [report.id for report in manifest.stages], _stored(manifest)
     cleaned = next((place for place, report in enumerate(manifest.stages) if report.use == "pii"), None)
     if stage is not None and stage not in ids:
         raise ConfigError((Problem("--stage", f"{manifest.ref} has no stage {stage!r}", f"one of {', '.join(ids)}"),))
-    readable = [place for place, report in enumerate(manifest.stages) if report.kind in ("document", "example")]
+    readable = [place for place in stored if manifest.stages[place].kind in ("document", "example")]
     place = ids.index(stage) if stage else (readable[-1] if readable else len(ids) - 1)
-    if not raw and (cleaned is None or place < cleaned):
+    if place not in stored:
+        apart = ", ".join(ids[other] for other in stored)
+        raise ConfigError(
+            (Problem("--stage", f"rows are not stored between {ids[place]} and the next stage", f"one of {apart}"),)
+        )
+    if not raw and (cleaned is None or stored[place] < cleaned):
         told = "this pipeline has no `pii` stage" if cleaned is None else f"{ids[place]} stands before `pii`"
         raise ConfigError((Problem("--stage", f"{told}, so its text may hold personal data", "give --raw to see it"),))
-    return place
+    return stored[place]
+
+
+def _stored(manifest: DatasetManifest) -> dict[int, int]:
+    """Which stages' rows are in the store, and behind which stage they lie: sinks pass rows on, so theirs lie behind
+    the stage before; of fused row stages, which share their steps, only the last one's are written."""
+    steps = [report.steps for report in manifest.stages]
+    found: dict[int, int] = {}
+    for place, mine in enumerate(steps):
+        if not mine and place:
+            found[place] = found[place - 1]
+        elif place + 1 == len(steps) or steps[place + 1] != mine:
+            found[place] = place
+    return found
 
 
 def _rows_after(manifest: DatasetManifest, place: int, store: Any, rows: int) -> list[dict[str, Any]]:

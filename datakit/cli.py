@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 JSON = "datakit.json"
 """Key in click's meta: whether the command line asks for JSON."""
 F = TypeVar("F", bound=Callable[..., Any])
+ONE_OR_MORE = click.IntRange(min=1)
 
 
 class Datakit(click.Group):
@@ -196,7 +197,7 @@ def plugins(as_json: bool) -> None:
 @main.command()
 @click.argument("dataset")
 @click.option("--stage", metavar="ID", help="Show rows as they left this stage (default: the last one with text).")
-@click.option("--rows", default=3, show_default=True, metavar="N", help="How many rows.")
+@click.option("--rows", default=3, type=ONE_OR_MORE, show_default=True, metavar="N", help="How many rows.")
 @click.option("--raw", is_flag=True, help="Allow text from before the pii stage.")
 @options("store", "json")
 def show(dataset: str, stage: str | None, rows: int, raw: bool, store: str, as_json: bool) -> None:
@@ -264,8 +265,12 @@ def train(dataset: str, trainer: str, out: str, overrides: tuple[str, ...], stor
 @main.command()
 @click.argument("adapter")
 @click.option("--rows", required=True, metavar="FILE", help="Held-out rows: JSONL with instruction, input, output.")
-@click.option("--samples", default=4, show_default=True, metavar="N", help="Rows answered by base and adapter.")
-@click.option("--max-new-tokens", default=64, show_default=True, metavar="N", help="Longest answer of a sample.")
+@click.option(
+    "--samples", default=4, type=click.IntRange(min=0), show_default=True, metavar="N", help="Rows answered by both."
+)
+@click.option(
+    "--max-new-tokens", default=64, type=ONE_OR_MORE, show_default=True, metavar="N", help="Longest answer, in tokens."
+)
 @options("json")
 def evaluate(adapter: str, rows: str, samples: int, max_new_tokens: int, as_json: bool) -> None:
     """Compare ADAPTER with its base on held-out rows."""
@@ -280,7 +285,9 @@ def evaluate(adapter: str, rows: str, samples: int, max_new_tokens: int, as_json
 @main.command()
 @click.argument("adapter")
 @click.option("--prompt", multiple=True, required=True, metavar="TEXT", help="What to ask; repeatable.")
-@click.option("--max-new-tokens", default=128, show_default=True, metavar="N", help="Longest answer, in tokens.")
+@click.option(
+    "--max-new-tokens", default=128, type=ONE_OR_MORE, show_default=True, metavar="N", help="Longest answer, in tokens."
+)
 @click.option("--base", is_flag=True, help="Answer without the adapter.")
 @options("json")
 def generate(adapter: str, prompt: tuple[str, ...], max_new_tokens: int, base: bool, as_json: bool) -> None:
@@ -305,7 +312,10 @@ def refresh(
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Run on what is new, hold the gates, publish, train if asked. One pass, or by a clock (then one line of JSON each)."""
+    """Run on what is new, hold the gates, publish, train if asked. One pass, or by a clock.
+
+    With --every or --cron and --json each pass prints one line.
+    """
     from datakit import api, display
     from datakit.progress import ProgressBars
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
     from datakit.refreshing import RefreshResult
     from datakit.runner import StepPlan
 
-console = Console(highlight=False, soft_wrap=True)
 LONGEST_CELL = 2000
+WIDE = 100_000
+"""Width where nobody looks at a terminal: no line is broken, so that `grep` finds whole ids."""
 
 
 def table(*columns: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -28,12 +31,21 @@ def table(*columns: str, rows: Sequence[Sequence[Any]]) -> None:
         drawn.add_column(name.rstrip(">"), justify="right" if name.endswith(">") else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(_cell(value)) for value in row))
-    console.print(drawn)
+    _print(drawn)
 
 
 def line(text: str = "") -> None:
     """One line, as it is."""
-    console.print(Text(text))
+    _print(Text(text))
+
+
+def _print(drawn: Table | Text) -> None:
+    width = None if sys.stdout.isatty() else WIDE
+    console = Console(highlight=False, soft_wrap=True, width=width)
+    with console.capture() as caught:
+        console.print(drawn)
+    # click copes with a stdout that claims to be ASCII; rich fails on the first Korean letter.
+    click.echo(caught.get(), nl=False)
 
 
 def init(folder: str, found: Sequence[Path]) -> None:

@@ -105,7 +105,8 @@ def by_cron(expression: str, action: Callable[[], Any]) -> None:
     try:
         trigger = CronTrigger.from_crontab(expression)
     except ValueError as error:
-        raise ConfigError((Problem("--cron", f"{expression!r} is not a cron expression: {error}"),)) from error
+        problem = Problem("--cron", f"{expression!r} is not a cron expression", 'five fields, such as "0 3 * * *"')
+        raise ConfigError((problem,)) from error
     scheduler = BlockingScheduler()
     scheduler.add_job(action, trigger, coalesce=True, max_instances=1, misfire_grace_time=None)
     scheduler.start()

@@ -41,7 +41,9 @@ def options(verb: str) -> dict[str, Any]:
     """Names and defaults of a command's arguments and options, as Python spells them."""
     spelled = {**SPELLED, "overrides": "settings"} if verb == "train" else SPELLED
     named = {spelled.get(p.name, p.name): p for p in main.commands[verb].params if p.name}
-    return {name: None if p.required or p.multiple else p.to_info_dict()["default"] for name, p in named.items() if name}
+    return {
+        name: None if p.required or p.multiple else p.to_info_dict()["default"] for name, p in named.items() if name
+    }
 
 
 def test_every_verb_is_a_command_and_a_function() -> None:
@@ -62,7 +64,9 @@ def project(here: Path) -> Path:
     """A folder with a file of rows, held-out rows and two pipelines."""
     rows = [{"text": f"{n}번째 글입니다. 연락처는 010-1234-{5000 + n}입니다.", "score": math.nan} for n in range(4)]
     (here / "자료.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
-    (here / "heldout.jsonl").write_text('{"instruction": "수도는?", "output": "서울", "language": "ko"}\n', encoding="utf-8")
+    (here / "heldout.jsonl").write_text(
+        '{"instruction": "수도는?", "output": "서울", "language": "ko"}\n', encoding="utf-8"
+    )
     stages = ("{use: ingest, files: 자료.jsonl}", "normalize", "pii")
     pipeline_file(*stages)
     pipeline_file(*stages, name="r", more="refresh: {keep: 2}\n")
@@ -77,7 +81,6 @@ class Pair:
     words: list[str]
 
 
-
 PAIRS = {
     "init": Pair(lambda: api.init("mine", force=True), ["init", "mine", "--force"]),
     "check": Pair(lambda: api.check("p.yaml", set=["normalize.id=n"]), ["check", "p.yaml", "--set", "normalize.id=n"]),
@@ -87,7 +90,8 @@ PAIRS = {
     "stage": Pair(lambda: api.stages("pii"), ["stages", "pii"]),
     "plugins": Pair(api.plugins, ["plugins"]),
     "show": Pair(
-        lambda: api.show("p", stage="ingest", rows=2, raw=True), ["show", "p", "--stage", "ingest", "--rows", "2", "--raw"]
+        lambda: api.show("p", stage="ingest", rows=2, raw=True),
+        ["show", "p", "--stage", "ingest", "--rows", "2", "--raw"],
     ),
     "why": Pair(lambda: api.why("자료.jsonl:2", dataset="p"), ["why", "자료.jsonl:2", "--dataset", "p"]),
     "report": Pair(lambda: api.report("p", out="page.html"), ["report", "p", "--out", "page.html"]),
@@ -125,6 +129,7 @@ def test_command_gives_what_the_function_gives(project: Path, name: str) -> None
     api.refresh("r.yaml")
     api.train("p", PARROT, {}, out="trained")
     pair = PAIRS[name]
+    pair.function()  # what is done already is told differently from what is new
     told = call(*pair.words, "--json")
     assert told.code == 0, told.err
     assert timeless(told.json) == timeless(api.as_json(pair.function()))
@@ -155,12 +160,32 @@ def test_text_from_before_pii_is_shown_only_if_asked_for(project: Path) -> None:
     api.run("p.yaml")
     assert "010-1234" not in str(api.show("p"))
     with pytest.raises(ConfigError, match="before `pii`"):
-        api.show("p", stage="normalize")
-    assert "010-1234" in str(api.show("p", stage="normalize", raw=True))
+        api.show("p", stage="ingest")
+    assert "010-1234" in str(api.show("p", stage="ingest", raw=True))
     pipeline_file("{use: ingest, files: 자료.jsonl}", name="q")
     api.run("q.yaml")
     with pytest.raises(ConfigError, match="no `pii` stage"):
         api.show("q")
+
+
+def test_show_gives_the_rows_of_the_stage_it_names(project: Path) -> None:
+    own = f"{Path(__file__).with_name('stages_of_ones_own.py')}:Shout"
+    rest = (
+        "{use: export, format: jsonl, path: out}",
+        f"'{own}'",
+        "{use: pii, id: again}",
+        "{use: export, path: o2, id: x}",
+    )
+    pipeline_file("{use: ingest, files: 자료.jsonl}", "normalize", "pii", *rest, name="q")
+    api.run("q.yaml")
+    assert api.show("q") == api.show("q", stage="x") == api.show("q", stage="again")
+    assert api.show("q", stage="pii") == api.show("q", stage="export") != []
+    for fused in ("normalize", "shout"):
+        with pytest.raises(ConfigError, match=f"not stored between {fused}") as caught:
+            api.show("q", stage=fused, raw=True)
+        assert "ingest, pii, export, again, x" in caught.value.fix
+    with pytest.raises(ConfigError, match="no stage 'y'"):
+        api.show("q", stage="y")
 
 
 def test_init_makes_a_project_whose_pipelines_are_right(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +199,14 @@ def test_init_makes_a_project_whose_pipelines_are_right(here: Path, monkeypatch:
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates() | st.just(Path("가")),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.dates()
+    | st.just(Path("가")),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
 )
 

@@ -191,9 +191,9 @@ def test_an_endpoint_that_is_down_is_a_teacher_error_and_what_is_done_stays(here
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    for method in ("self_instruct", "alpaca"):
+    for recipe in ("self_instruct", "alpaca"):
         teacher = (
-            f"{{use: synthesize, method: {method}, seeds: seeds.jsonl, teacher: {{base_url: '{address}', model: m}}}}"
+            f"{{use: synthesize, recipe: {recipe}, seeds: seeds.jsonl, teacher: {{base_url: '{address}', model: m}}}}"
         )
         run(teacher).is_an_error(8, address, "fix: ")
 

@@ -49,7 +49,7 @@ def test_losses_are_weighted_by_tokens_and_grouped(store: Store, rows: Path) -> 
     assert {name: figures["tokens"] for name, figures in found["by_language"].items()} == {"ko": 2, "en": 18}
     assert list(found["by_category"]) == ["chat", "fact", "summary"]
     assert [sample["adapter"] for sample in found["samples"]] == ["수도는?", "Shorten.\n\nA long text."]
-    assert [sample["base"] for sample in found["samples"]][0] == "?는도수"
+    assert found["samples"][0]["base"] == "?는도수"
 
 
 def test_evaluation_is_kept_and_reused_until_something_changes(

@@ -40,7 +40,7 @@ STAGES = (
     "{use: tests/stages_of_ones_own.py:MaxLength, limit: 500, id: short_enough}",
     "{use: pii}",
     "{use: dedup, near: false}",
-    "{use: synthesize, method: mine}",
+    "synthesize",
     "{use: split, val: 0.5}",
 )
 
@@ -144,6 +144,7 @@ def test_story_for_people_holds_what_the_json_holds(store: Store) -> None:
             assert line["stage"] in out
             assert line["what"] in out
             assert str(line.get("matched", "")) in out
+            assert all(row in out for row in line.get("rows", []))
     assert "adapters/p" in call("why", child).out
 
 

@@ -111,6 +111,23 @@ def test_sentence_that_points_outside_or_means_something_else_is_passed_over(sen
     assert answers(sentence, task) == set()
 
 
+@pytest.mark.parametrize(("text", "language"), [(TIDE, "ko"), (BOG, "en")])
+def test_continuation_is_the_documents_own_text_after_the_opening(text: str, language: str) -> None:
+    for row in mine(text, "continue"):
+        opening, answer = row["synthesize.input"], row["messages"][1]["content"]
+        told = " ".join(text.split())
+        assert told.index(" ".join(opening.split())) < told.index(" ".join(answer.split()))
+        assert (row["lang"], answer[-1]) == (language, ".")
+
+
+def test_written_text_begins_the_document_of_that_title() -> None:
+    title, body = TIDE.strip().split("\n", 1)
+    rows = mine(TIDE, "write")
+    assert rows
+    assert rows[0]["synthesize.input"] in title
+    assert " ".join(body.split()).startswith(" ".join(rows[0]["messages"][1]["content"].split())[:60])
+
+
 def test_steps_come_back_in_their_order_and_are_shown_in_another() -> None:
     row = mine(MANUAL, "order")[0]
     answer = row["messages"][1]["content"].split("\n")

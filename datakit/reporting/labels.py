@@ -332,6 +332,7 @@ TASKS: dict[str, tuple[str, str]] = {
     "answer": ("Answer from the text", "글에서 답 찾기"),
     "check": ("True or not", "맞는지 가리기"),
     "cloze": ("Fill the gap", "빈칸 채우기"),
+    "continue": ("Continue", "이어 쓰기"),
     "connective": ("Connecting word", "이음말 고르기"),
     "definition": ("Definition", "뜻풀이"),
     "example": ("Example", "보기 들기"),
@@ -346,6 +347,7 @@ TASKS: dict[str, tuple[str, str]] = {
     "term": ("Name the term", "용어 맞히기"),
     "title": ("Title", "제목 붙이기"),
     "when": ("When", "때 말하기"),
+    "write": ("Write to a title", "제목으로 쓰기"),
 }
 
 TABLES = {"kind": KINDS, "stage": STAGES, "rule": RULES, "pii": PERSONAL, "lang": LANGUAGES, "task": TASKS}

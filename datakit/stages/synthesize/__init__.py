@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 Recipe = Literal["mine", "self_instruct", "alpaca"]
 Task = Literal[
-    "answer", "check", "cloze", "connective", "definition", "example", "extract", "heading", "order",
-    "question", "reason", "restate", "result", "summary", "term", "title", "when",
+    "answer", "check", "cloze", "connective", "continue", "definition", "example", "extract", "heading", "order",
+    "question", "reason", "restate", "result", "summary", "term", "title", "when", "write",
 ]  # fmt: skip
 
 
@@ -40,7 +40,7 @@ class Synthesize(CorpusStage):
     """Make instruction rows: from documents by rules, or from seed tasks by a teacher."""
 
     use: ClassVar[str] = "synthesize"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     takes: ClassVar[frozenset[Kind]] = frozenset({"document", "example"})
     rules: ClassVar[tuple[str, ...]] = ("no_task", "other_language", "not_chosen")
     seeded: ClassVar[bool] = True

@@ -10,8 +10,8 @@ from typing import Protocol
 from datakit.stages.synthesize.passages import Page
 
 TASKS = (
-    "answer", "check", "cloze", "connective", "definition", "example", "extract", "heading", "order",
-    "question", "reason", "restate", "result", "summary", "term", "title", "when",
+    "answer", "check", "cloze", "connective", "continue", "definition", "example", "extract", "heading", "order",
+    "question", "reason", "restate", "result", "summary", "term", "title", "when", "write",
 )  # fmt: skip
 
 

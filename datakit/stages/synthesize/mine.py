@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from datakit.canon import canonical, key_of
 from datakit.schemas import row_id
-from datakit.stages.synthesize import mine_en, mine_ko, mine_shapes
+from datakit.stages.synthesize import mine_en, mine_ko, mine_prose, mine_shapes
 from datakit.stages.synthesize.candidates import TASKS, Candidate
 from datakit.stages.synthesize.passages import TAG, Page, language_of, read_page
 from datakit.stages.synthesize.wordings import WORDINGS
@@ -25,12 +25,12 @@ from datakit.stages.synthesize.wordings import WORDINGS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-VERSION = 1
+VERSION = 2
 """Bumped by hand when a rule changes: it is in the key of the mined parts."""
 WEIGHTS = {
     "definition": 5.0, "term": 2.0, "reason": 4.0, "result": 3.0, "example": 3.0, "restate": 3.0, "answer": 4.0,
     "order": 3.0, "title": 1.5, "question": 2.0, "heading": 1.0, "summary": 1.5, "when": 1.5, "extract": 1.5,
-    "connective": 1.5, "check": 0.6, "cloze": 0.5,
+    "connective": 1.5, "continue": 2.0, "write": 2.0, "check": 0.4, "cloze": 0.4,
 }  # fmt: skip
 """How readily a kind of task is chosen: tasks that need understanding before ones that need only looking up."""
 SENTENCE_RULES = {"ko": mine_ko.sentence_tasks, "en": mine_en.sentence_tasks}
@@ -82,7 +82,7 @@ def mine_document(document: dict[str, Any], settings: MineSettings) -> list[dict
 
 
 def _candidates(page: Page, limit: int, rng: Random, tasks: Sequence[str]) -> list[Candidate]:
-    rules = (SENTENCE_RULES[page.language], *mine_shapes.RULES)
+    rules = (SENTENCE_RULES[page.language], *mine_shapes.RULES, *mine_prose.RULES)
     found = [candidate for rule in rules for candidate in rule(page, limit, rng)]
     return [candidate for candidate in found if candidate.task in tasks and _sound(candidate)]
 

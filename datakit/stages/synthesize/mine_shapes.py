@@ -85,15 +85,15 @@ STEP_KO = re.compile(r"(?:세요|십시오|시오|니다|한다|[가-힣]다|기
 
 def title_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """A title for a text, where the title's words come from the text; a question where the title is one."""
-    if not page.title or not _usable_title(page.title, page.language):
+    if not page.title or not usable_title(page.title, page.language):
         return
-    passage, _ = page.lead(limit, _first_prose(page))
+    passage, _ = page.lead(limit, first_prose(page))
     if len(passage) < (120 if page.language == "ko" else 250) or TAG.search(page.title):
         return
-    if _is_question(page.title, page.language):
-        if _shared(page.title, passage, page.language) >= 1:
+    if is_question(page.title, page.language):
+        if shared_words(page.title, passage, page.language) >= 1:
             yield Candidate("question", passage, page.title, {})
-    elif _shared(page.title, passage, page.language) >= 2:
+    elif shared_words(page.title, passage, page.language) >= 2:
         yield Candidate("title", passage, page.title, {})
 
 
@@ -101,20 +101,20 @@ def heading_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """A heading for a section."""
     for place, unit in enumerate(page.units[:-1]):
         heading = clean_heading(unit.text)
-        if unit.kind != "heading" or not _usable_title(heading, page.language) or len(heading) < 4:
+        if unit.kind != "heading" or not usable_title(heading, page.language) or len(heading) < 4:
             continue
         if not unit.level and (re.search(r"[:：,]|\s{2,}|\t", heading) or page.units[place + 1].block == unit.block):
             continue
         passage, whole = page.lead(limit, place + 1)
         long_enough = len(passage) >= (90 if page.language == "ko" else 180)
-        if whole and long_enough and _shared(heading, passage, page.language) >= 1:
+        if whole and long_enough and shared_words(heading, passage, page.language) >= 1:
             yield Candidate("heading", passage, heading, {})
 
 
 def summary_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """The sentence that says what a text is about: its first, where it repeats the title's words and much follows."""
-    first = _first_prose(page)
-    if not page.title or _is_question(page.title, page.language) or first >= len(page.units) or first > 0:
+    first = first_prose(page)
+    if not page.title or is_question(page.title, page.language) or first >= len(page.units) or first > 0:
         return
     sentences = page.units[first].sentences
     passage, _ = page.lead(limit, first)
@@ -129,7 +129,7 @@ def summary_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     ):
         return
     words = _content_words(page.title, page.language)
-    overlap = _shared(page.title, sentences[0], page.language) / max(1, len(words))
+    overlap = shared_words(page.title, sentences[0], page.language) / max(1, len(words))
     if overlap >= shared and len(passage) > 3 * len(sentences[0]):
         yield Candidate("summary", passage, sentences[0], {})
 
@@ -177,7 +177,7 @@ def answer_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
 
 def extract_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """All sums, percentages, dates or lengths of a passage, in order."""
-    passage, _ = page.lead(limit, _first_prose(page))
+    passage, _ = page.lead(limit, first_prose(page))
     for name, pattern in FIGURES_COMPILED[page.language].items():
         found = list(pattern.finditer(passage))
         # `75~80%`: one figure of a range alone would be wrong, and the two have no one spelling.
@@ -245,7 +245,7 @@ def clean_heading(text: str) -> str:
     return re.sub(r"^(?:\d+[.)]\s+|(?:제?\d+(?:단계|장|절)|Step \d+)[:.]?\s+)", "", text).strip()
 
 
-def _first_prose(page: Page) -> int:
+def first_prose(page: Page) -> int:
     return next((place for place, unit in enumerate(page.units) if unit.kind == "prose"), 0)
 
 
@@ -257,13 +257,13 @@ def _points_back(sentence: str, language: str) -> bool:
     return len(sentence) < 45 or first.lower() in PRONOUNS
 
 
-def _usable_title(title: str, language: str) -> bool:
+def usable_title(title: str, language: str) -> bool:
     words = title.split()
     low = 2 if language == "en" else 1
     return low <= len(words) <= 14 and not UNFIT.search(title) and not re.search(r"\d{4}[-./]\d|[:：]$|^\[|^\(", title)
 
 
-def _is_question(title: str, language: str) -> bool:
+def is_question(title: str, language: str) -> bool:
     if language == "en":
         return title.endswith("?")
     asks = bool(ASKS.search(title.rstrip("?")))
@@ -277,7 +277,7 @@ def _content_words(text: str, language: str) -> set[str]:
     return {word[:5] for word in re.findall(r"[a-z0-9]{4,}", text.lower()) if word not in STOPWORDS}
 
 
-def _shared(title: str, text: str, language: str) -> int:
+def shared_words(title: str, text: str, language: str) -> int:
     lowered = text.lower()
     return sum(word.lower() in lowered for word in _content_words(title, language))
 
