@@ -58,7 +58,10 @@ class Processes:
         from loky import get_reusable_executor
         from loky.process_executor import TerminatedWorkerError
 
-        pool = get_reusable_executor(max_workers=self.workers, timeout=60)
+        # The folder is part of the pool's identity: jobs may hold relative paths, and a pool outlives a chdir.
+        pool = get_reusable_executor(
+            max_workers=self.workers, timeout=60, initializer=os.chdir, initargs=(os.getcwd(),)
+        )
         waiting: deque[Any] = deque()
         try:
             for job in jobs:
@@ -151,7 +154,7 @@ class Ray:
                 # Ray itself tries for minutes.
                 socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
             self._ray.init(address, **quiet)
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, self._ray.exceptions.RayError) as error:
             fix = "start the cluster, set RAY_AUTH_MODE=token if it asks for a token, or unset RAY_ADDRESS"
             raise ConfigError((Problem("RAY_ADDRESS", f"Ray can't connect: {error}", fix),)) from error
 

@@ -24,6 +24,10 @@ def fail_at_three(number: int) -> int:
     return number
 
 
+def folder_of(number: int) -> str:
+    return os.getcwd()
+
+
 def die(number: int) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
     return number
@@ -39,6 +43,13 @@ def test_map_brings_an_error_home_whole(executor: Executor) -> None:
     with pytest.raises(SourceError) as caught:
         list(executor.map(fail_at_three, range(6)))
     assert caught.value.lines() == ["error: 세 번째 파일이 없다", "where: c.jsonl"]
+
+
+def test_workers_follow_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert {Path(path).name for path in Processes(2).map(folder_of, range(3))} == {name}
 
 
 def test_killed_worker_is_an_error_with_a_remedy() -> None:

@@ -126,7 +126,7 @@ def test_ray_not_installed_is_refused_with_the_command(monkeypatch: pytest.Monke
     assert caught.value.fix == "pip install 'datakit[ray]'"
 
 
-@pytest.mark.parametrize("address", ["auto", "127.0.0.1:1", "ray://127.0.0.1:1"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
 def test_a_named_cluster_that_is_not_there_is_refused(two: Ray, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     import ray
 

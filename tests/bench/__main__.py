@@ -1,0 +1,39 @@
+"""`make bench`: every benchmark in turn, ours beside the named peer on the same input, answers compared first.
+
+The corpus is ../shared/bench/bench10k.jsonl.gz beside the checkout; benchmarks that need it are left out without it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "bench"
+CORPUS, TRUTH = SHARED / "bench10k.jsonl.gz", SHARED / "truth_10k.pairs.tsv"
+BENCHES = (
+    ("pipeline", "bench_pipeline", ["--grow", "5"], (CORPUS,)),
+    ("ingest", "bench_ingest", [], (CORPUS,)),
+    ("cleaning", "bench_cleaning", [str(CORPUS)], (CORPUS,)),
+    ("dedup", "bench_dedup", [str(CORPUS), str(TRUTH), "--peer"], (CORPUS, TRUTH)),
+    ("pii", "bench_pii", ["--presidio"], ()),
+    ("tokens", "bench_tokens", [], ()),
+    ("train", "bench_train", [], ()),
+)
+
+
+def main() -> int:
+    """Run all benchmarks; the number of those that failed."""
+    failed = 0
+    for name, module, options, needs in BENCHES:
+        missing = [path for path in needs if not path.is_file()]
+        print(f"\n## {name}" + (f": left out, no {missing[0]}" if missing else ""), flush=True)
+        if not missing:
+            done = subprocess.run([sys.executable, "-m", f"tests.bench.{module}", *options], cwd=ROOT, check=False)
+            failed += done.returncode != 0
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
