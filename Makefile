@@ -21,15 +21,15 @@ $(STAMP): pyproject.toml constraints.txt
 venv: $(STAMP)  ## set up .venv with everything that was tested
 
 demo: $(STAMP)  ## sample data -> dataset -> adapter -> report, in demo/
-	$(BIN)/datakit run pipelines/quickstart.yaml --store demo/store --workers 2
-	$(BIN)/datakit evaluate demo/adapter --rows sample_data/heldout.jsonl --store demo/store
+	$(BIN)/datakit run pipelines/quickstart.yaml --store demo/store --workers 2 \
+		--set train.out=demo/adapter --set export.path=demo/dataset
 	$(BIN)/datakit report quickstart --store demo/store --out demo/report.html --adapter demo/adapter
 	@echo
-	@echo "adapter   demo/adapter    report   demo/report.html"
-	@echo "next:     $(BIN)/datakit show quickstart --store demo/store --rows 3"
-	@echo "          $(BIN)/datakit why ticket-ko-001 --store demo/store"
-	@echo "          $(BIN)/datakit generate demo/adapter --prompt '김치를 한 문장으로 설명해 주세요.'"
-	@echo "          $(BIN)/datakit init my-project"
+	@echo "adapter  demo/adapter     dataset  demo/dataset     report  demo/report.html"
+	@echo "next     $(BIN)/datakit show quickstart --store demo/store"
+	@echo "         $(BIN)/datakit why ticket-ko-001 --store demo/store"
+	@echo "         $(BIN)/datakit generate demo/adapter --prompt '비가 오면 왜 무지개가 뜨나요?'"
+	@echo "         $(BIN)/datakit init my-project"
 
 test: $(STAMP)  ## the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2

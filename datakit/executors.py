@@ -8,6 +8,7 @@ in the user's script, and a killed worker is an error, never a hang. `ray` keeps
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -59,9 +60,8 @@ class Processes:
         from loky.process_executor import TerminatedWorkerError
 
         # The folder is part of the pool's identity: jobs may hold relative paths, and a pool outlives a chdir.
-        pool = get_reusable_executor(
-            max_workers=self.workers, timeout=60, initializer=os.chdir, initargs=(os.getcwd(),)
-        )
+        settled = {"initializer": _settle, "initargs": (os.getcwd(),)}
+        pool = get_reusable_executor(max_workers=self.workers, timeout=60, **settled)
         waiting: deque[Any] = deque()
         try:
             for job in jobs:
@@ -75,9 +75,18 @@ class Processes:
                 "a worker process was killed, most often because memory ran out",
                 fix="run again with fewer --workers: finished shards are kept",
             ) from error
+        except KeyboardInterrupt:
+            pool.shutdown(kill_workers=True)
+            raise
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _settle(folder: str) -> None:
+    """A worker works where its parent does, and leaves Ctrl-C to it: one that dies of it can hang the others."""
+    os.chdir(folder)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class Ray:

@@ -269,7 +269,7 @@ def _apply_overrides(data: dict[str, Any], overrides: Sequence[str], problems: l
         except yaml.YAMLError:
             value = text
         if not equals or not head:
-            problems.append(Problem(f"--set {override}", "write it as stage.field=value"))
+            problems.append(Problem(f"--set {override}", "this sets nothing", "write it as stage.field=value"))
         elif head in named and field:
             _put_deep(named[head], field, value)
         elif head in SECTIONS and field:

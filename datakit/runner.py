@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from datakit.canon import key_of
 from datakit.corpus import StoredCorpus, StoredOutbox, StoredShard
+from datakit.errors import StoreError
 from datakit.executors import Executor, Serial, make_executor
 from datakit.manifests import DatasetManifest, ShardRecord, StageReport, StepRecord
 from datakit.outcome import StageStats
@@ -221,7 +222,9 @@ class _Walk:
     def _known(self, key: str) -> ShardRecord:
         record = self.store.record(key)
         if record is None:
-            raise KeyError(key)
+            raise StoreError(
+                "a shard vanished from the store in the middle", where=self.store.url, fix="run again: it is made anew"
+            )
         return record
 
     def _characters(self) -> int:

@@ -276,6 +276,8 @@ class Store:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        columns = None if columns is None else list(columns)
+
         with self._explained(path):
             try:
                 if self.local:
@@ -320,7 +322,7 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
     sink = pa.BufferOutputStream()
     whole = table.combine_chunks().replace_schema_metadata(None)
-    # Token columns as split bytes, not as a dictionary: written 2 times, read 2.5 times as fast, 8 % smaller (measured).
+    # Token columns as split bytes, not as a dictionary: written twice, read 2.5 times as fast, 8 % smaller.
     tokens = [f"{f.name}.list.element" for f in whole.schema if f.type == pa.large_list(pa.int32())]
     words = [f.name for f in whole.schema if not pa.types.is_nested(f.type)]
     pq.write_table(

@@ -269,7 +269,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("workers", [1])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(here: Path, workers: int) -> None:
     for name in range(60):
         data(*good(40), name=f"{name:02}.jsonl")

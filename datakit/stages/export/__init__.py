@@ -163,5 +163,6 @@ def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message, fix = remedies.get(error.errno or 0, (f"the export can't be written: {error.strerror}", ""))
+        other = (f"the export can't be written: {error.strerror}", "give another path")
+        message, fix = remedies.get(error.errno or 0, other)
         raise StoreError(message, where=str(folder), fix=fix) from error

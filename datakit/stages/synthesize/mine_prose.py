@@ -1,7 +1,7 @@
 """Rules whose answer is prose: writing a text to its title, going on with a text that has begun.
 
-Their answers are long, so a row teaches many tokens: a cloze teaches one word, a continuation a paragraph. The text is the
-document's own, which is why only plain prose is taken and nothing that holds a stand-in for personal data.
+Their answers are long, so a row teaches many tokens: a cloze teaches one word, a continuation a paragraph. The text is
+the document's own, which is why only plain prose is taken and nothing that holds a stand-in for personal data.
 """
 
 from __future__ import annotations
