@@ -27,7 +27,7 @@ demo: $(STAMP)  ## sample data -> dataset -> adapter -> report, in demo/
 	@echo
 	@echo "adapter  demo/adapter     dataset  demo/dataset     report  demo/report.html"
 	@echo "next     $(BIN)/datakit show quickstart --store demo/store"
-	@echo "         $(BIN)/datakit why ticket-ko-001 --store demo/store"
+	@echo "         $(BIN)/datakit why tickets_ko.jsonl:1 --store demo/store"
 	@echo "         $(BIN)/datakit generate demo/adapter --prompt '비가 오면 왜 무지개가 뜨나요?'"
 	@echo "         $(BIN)/datakit init my-project"
 
