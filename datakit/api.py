@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -303,8 +304,16 @@ def _describe_plugin(group: str, entry: EntryPoint) -> dict[str, Any]:
 
 
 def _type_name(annotation: Any) -> str:
-    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    return text.replace("typing.", "").replace("NoneType", "None")
+    """A type as a person writes it: bounds left out, unions and choices with a bar."""
+    if get_origin(annotation) is Annotated:
+        return _type_name(get_args(annotation)[0])
+    if get_origin(annotation) is Literal:
+        return " | ".join(map(str, get_args(annotation)))
+    if get_origin(annotation) in (Union, UnionType):
+        return " | ".join(_type_name(part) for part in get_args(annotation))
+    if inner := [_type_name(part) for part in get_args(annotation) if part is not Ellipsis]:
+        return f"{get_origin(annotation).__name__}[{', '.join(inner)}]"
+    return "null" if annotation is NoneType else getattr(annotation, "__name__", str(annotation))
 
 
 def _stage_to_show(manifest: DatasetManifest, stage: str | None, raw: bool) -> int:

@@ -144,7 +144,7 @@ def why(found: dict[str, Any]) -> None:
         line(f"made from {', '.join(found['parents'])}")
     table("stage", "what", "", rows=[(s["stage"], s["what"], _told(s)) for s in found["story"]])
     for adapter in found["adapters"]:
-        line(f"adapter {adapter['path']} ({adapter['trainer']} on {adapter['base']}) was trained on it")
+        line(f"adapter {adapter['path']} ({adapter['trainer']} on {adapter['base']}) was trained on {found['dataset']}")
 
 
 def adapter(artifact: AdapterArtifact) -> None:
@@ -175,7 +175,8 @@ def answers(found: Sequence[dict[str, str]]) -> None:
 def refresh(result: RefreshResult) -> None:
     """What a pass did."""
     if result.published is None:
-        line(f"nothing new: {result.run.manifest.ref} holds the same data")
+        funnel(result.run.manifest.stages)
+        line(f"nothing published: {result.run.manifest.ref} holds the same rows")
         return
     funnel(result.run.manifest.stages)
     line(f"published {result.published}")

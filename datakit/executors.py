@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -63,6 +64,8 @@ class Processes:
         settled = {"initializer": _settle, "initargs": (os.getcwd(),)}
         pool = get_reusable_executor(max_workers=self.workers, timeout=60, **settled)
         waiting: deque[Any] = deque()
+        # loky renews a worker that has grown, which is fine, and warns of a leak, which is not what it is.
+        warnings.filterwarnings("ignore", message="A worker (stopped|was restarted) while some jobs")
         try:
             for job in jobs:
                 waiting.append(pool.submit(work, job))

@@ -26,8 +26,9 @@ def why(row: str, store: Store, *, dataset: str | None = None) -> dict[str, Any]
     from it), `packs` and `adapters`.
     """
     refs = [dataset] if dataset else list(reversed(store.datasets()))
-    for ref in refs:
-        manifest = store.manifest(ref)
+    manifests = [store.manifest(ref) for ref in refs]
+    # A run that published nothing (its rows were the same, or a gate held) may still have read and dropped the row.
+    for manifest in [*manifests, *(last for last in store.last_runs() if not dataset)]:
         found = _find(row, manifest, store)
         if found is not None:
             return _tell(found, manifest, store)

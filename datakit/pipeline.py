@@ -205,6 +205,8 @@ def flatten(error: ValidationError, cls: type[BaseModel], path: str = "") -> lis
         if item["type"] == "extra_forbidden":
             known = list(cls.model_fields)
             found.append(unknown(f"no such setting {item['loc'][-1]!r}", str(item["loc"][-1]), known, full))
+        elif item["type"] == "string_pattern_mismatch" and item["loc"] == ("name",):
+            found.append(Problem(full, "a name is made of Latin letters, digits, `.`, `_` and `-`", "say, my-dataset"))
         else:
             message = item["msg"].removeprefix("Value error, ")
             found.append(Problem(full, message[:1].lower() + message[1:]))
@@ -260,10 +262,10 @@ def _train_problems(train: dict[str, Any], kind: Kind | None) -> list[Problem]:
 def _apply_overrides(data: dict[str, Any], overrides: Sequence[str], problems: list[Problem]) -> dict[str, Any]:
     """Apply `entry.field=value` (value in YAML) to stages by id or use, to sections, `seed`, `name`."""
     stages = [dict(e) if isinstance(e, dict) else {"use": e} for e in data.get("stages") or []]
-    named = {e.get("id") or e.get("use"): e for e in reversed(stages)}
+    named = {str(e.get("id") or e.get("use")).rpartition(":")[2]: e for e in reversed(stages)}
     for override in overrides:
         path, equals, text = override.partition("=")
-        head, _, field = path.strip().partition(".")
+        head, _, field = path.strip().rpartition(":")[2].partition(".")
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
@@ -272,6 +274,8 @@ def _apply_overrides(data: dict[str, Any], overrides: Sequence[str], problems: l
             problems.append(Problem(f"--set {override}", "this sets nothing", "write it as stage.field=value"))
         elif head in named and field:
             _put_deep(named[head], field, value)
+        elif head in SECTIONS and not field and value is None:
+            data.pop(head, None)
         elif head in SECTIONS and field:
             _put_deep(data.setdefault(head, {}), field, value)
         elif head in ("seed", "name") and not field:

@@ -62,6 +62,8 @@ class ProgressBars:
         if not over and self.said.get(event.what) == OVER:
             # The step goes over its shards once more.
             del self.said[event.what], self.begun[event.what]
+        if event.done == 0 and event.what not in self.begun:
+            print(f"{event.what} ...", file=sys.stderr, flush=True)
         self.begun.setdefault(event.what, now)
         if not over and now - self.said.get(event.what, self.begun[event.what]) < QUIET_SECONDS:
             return

@@ -191,7 +191,8 @@ class _Walk:
 
     def _sink(self, stage: SinkStage) -> bool:
         if not self.dry:
-            notes = stage.write(self._view(stage.name, lambda done: None))
+            notes = dict(stage.write(self._view(stage.name, lambda done: None)))
+            notes.pop("written", None)  # a run that was killed behind its export wrote nothing in the second try
             rows, size = sum(shard.rows for shard in self.shards), self._characters()
             stats = StageStats(rows_in=rows, kept=rows, characters_in=size, characters_out=size)
             assert self.kind is not None  # Pipeline.problems() saw to it
@@ -275,10 +276,19 @@ def run(
     if fresh and publish:
         store.publish(manifest)
     seconds = (datetime.now(UTC) - started).total_seconds()
-    chosen = manifest if fresh or last is None else manifest.model_copy(update={"version": last.version})
+    same = {"version": last.version, "parent": last.parent} if last else {}
+    chosen = manifest if fresh else manifest.model_copy(update=same)
     result = RunResult(chosen, fresh and publish, walk.reused, walk.ran, round(seconds, 3), walk.seconds)
+    store.put_last(chosen)
     store.put_run(started.strftime("%Y%m%dT%H%M%S.%fZ"), _run_record(result, workers))
+    if not chosen.rows:
+        env.tell(f"warning: no rows are left; {_emptier(walk.reports)} let none through")
     return result
+
+
+def _emptier(reports: Sequence[StageReport]) -> str:
+    """The first stage that no row came out of."""
+    return next((r.id for r in reports if not r.stats["kept"] + r.stats["made"]), "the pipeline")
 
 
 @dataclass(slots=True)

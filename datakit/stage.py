@@ -199,7 +199,10 @@ class SinkStage(Stage):
     """A stage that writes the rows somewhere outside the store and passes them on unchanged; runs every time."""
 
     def write(self, corpus: Corpus) -> dict[str, Any]:
-        """Write the rows; returns notes for the report. Must leave an equal output alone and mend a different one."""
+        """Write the rows; returns notes for the report. Must leave an equal output alone and mend a different one.
+
+        The note `written`, how many files were written this time, is for the caller: no manifest holds it.
+        """
         raise NotImplementedError(f"{type(self).__name__} must write a corpus")
 
 

@@ -213,6 +213,17 @@ class Store:
             raise StoreError(f"{manifest.ref} is published already", where=self.url, fix="publish a new version")
         self._put(path, canonical(manifest.model_dump(mode="json")))
 
+    def put_last(self, manifest: DatasetManifest) -> None:
+        """Remember what the newest run of a pipeline did, published or not: rows that it dropped can be asked for."""
+        self._put(f"{self.root}/runs/last/{manifest.name}.json", canonical(manifest.model_dump(mode="json")))
+
+    def last_runs(self) -> list[DatasetManifest]:
+        """What the newest run of each pipeline did, by name."""
+        folder = f"{self.root}/runs/last"
+        paths = sorted(self.fs.ls(folder, detail=False)) if self.fs.exists(folder) else []
+        found = [self._read_record(path, DatasetManifest) for path in paths if path.endswith(".json")]
+        return [manifest for manifest in found if manifest]
+
     def unpublish(self, ref: str) -> None:
         """Remove a version's name; its shards stay."""
         self.fs.rm_file(f"{self.root}/names/{ref}.json")

@@ -10,7 +10,7 @@ from pydantic import PositiveInt
 
 from datakit.canon import digest_file
 from datakit.outcome import Drop, Outcome
-from datakit.schemas import Document, Kind, row_id, table_from_rows
+from datakit.schemas import Document, Kind, replace_column, row_id, table_from_rows
 from datakit.stage import (
     Corpus,
     CorpusStage,
@@ -92,6 +92,61 @@ class Thief(RowStage):
 
     def open(self, env: Env) -> RowWork:
         return lambda batch: Outcome(batch.slice(1))
+
+
+class Numbering(RowStage):
+    """Puts a row's place in its batch before the text: the planted breach of the batch size's law."""
+
+    use: ClassVar[str] = "numbering"
+
+    def open(self, env: Env) -> RowWork:
+        import pyarrow as pa
+
+        def work(batch: Any) -> Outcome:
+            texts = [f"{place} {text}" for place, text in enumerate(batch.column("text").to_pylist())]
+            return Outcome(replace_column(batch, "text", pa.array(texts, pa.large_string())))
+
+        return work
+
+
+class Superstitious(RowStage):
+    """Puts Python's own hash before the text: the planted breach of the hash seed's law."""
+
+    use: ClassVar[str] = "superstitious"
+
+    def open(self, env: Env) -> RowWork:
+        def counted(doc: Document) -> Document:
+            doc.text = f"{hash(doc.text)} {doc.text}"
+            return doc
+
+        return per_document(counted)
+
+
+class Hoarder(RowStage):
+    """Keeps every text in a column of its own, where `pii` doesn't look: the planted breach of the privacy law."""
+
+    use: ClassVar[str] = "hoarder"
+
+    def open(self, env: Env) -> RowWork:
+        def work(batch: Any) -> Outcome:
+            return Outcome(batch.append_column("hoarder.copy", batch.column("text")))
+
+        return work
+
+
+class Fickle(RowStage):
+    """Is another stage each time it is asked: the planted breach of the law that nothing is done twice."""
+
+    use: ClassVar[str] = "fickle"
+
+    def identity(self) -> dict[str, Any]:
+        Fickle.asked += 1
+        return {"asked": Fickle.asked}
+
+    def open(self, env: Env) -> RowWork:
+        return Outcome
+
+    asked: ClassVar[int] = 0
 
 
 class Whisperer(RowStage):

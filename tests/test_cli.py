@@ -203,7 +203,7 @@ def test_refresh_publishes_once_and_holds_its_gates(rows: Path) -> None:
     first = call("refresh", "p.yaml", "--json").json
     assert first["published"].startswith("p@")
     assert call("refresh", "p.yaml", "--json").json["published"] is None
-    assert "nothing new" in call("refresh", "p.yaml").out
+    assert "nothing published" in call("refresh", "p.yaml").out
     Path("rows.jsonl").write_text('{"text": "하나"}\n')
     call("refresh", "p.yaml", "--json").is_an_error(5, "min_rows", "fix: ")
     assert call("show", "p", "--rows", 9, "--json").json[2]["text"].startswith("2번째")

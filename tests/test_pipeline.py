@@ -70,6 +70,13 @@ def test_set_overrides_win_over_the_file_and_are_checked_alike() -> None:
     assert "stage.field=value" in problems(data, "dedup.threshold")[0]
 
 
+def test_set_reaches_a_stage_of_ones_own_and_can_leave_out_training() -> None:
+    data = {"name": "p", "stages": [{"use": f"{OWN}:Lines", "files": ["a"]}, {"use": f"{OWN}:MaxLength"}], "train": {}}
+    value = Pipeline.from_dict(data, ["MaxLength.limit=7", "train=null"])
+    assert value.stages[1].limit == 7
+    assert value.train is None
+
+
 def test_repeated_stages_get_names_of_their_own() -> None:
     value = Pipeline(name="p", stages=[Lines(files=["x"]), MaxLength(), MaxLength(limit=3)])
     assert [stage.name for stage in value.stages] == ["lines", "max_length", "max_length-2"]

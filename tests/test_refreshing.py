@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from datakit.errors import ConfigError, GateRefused
+from datakit.lineage import why
 from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.pipeline import Gates, Pipeline, Refresh
 from datakit.refreshing import parse_interval, refresh
@@ -74,6 +75,15 @@ def test_training_happens_for_new_versions_only(here: Path) -> None:
         refresh(pipeline(here, train=True), store, train=train, now=DAY)
     refresh(pipeline(here), store, train=train, now=DAY)
     assert trained == ["d@2026.11.21.1"]
+
+
+def test_a_row_of_a_pass_that_published_nothing_still_has_its_story(here: Path) -> None:
+    store = Store(here / "store")
+    (here / "a.txt").write_text("글")
+    refresh(pipeline(here), store, now=DAY)
+    (here / "b.txt").write_text("아주 아주 긴 글입니다")
+    assert refresh(pipeline(here), store, now=DAY).published is None
+    assert [line["what"] for line in why("b.txt:1", store)["story"]][-1] == "dropped"
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("45s", 45), ("30m", 1800), ("6h", 21600), ("1d", 86400)])
