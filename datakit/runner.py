@@ -390,7 +390,7 @@ def _manifest(pipeline: Pipeline, walk: _Walk, store: Store, now: datetime) -> D
         name=pipeline.name,
         version=_next_version(pipeline.name, store, now),
         kind=walk.kind,
-        digest=key_of(walk.kind, [shard.digest for shard in walk.shards]),
+        digest=key_of(walk.kind, [shard.digest for shard in walk.shards if shard.rows]),
         rows=sum(shard.rows for shard in walk.shards),
         shards=tuple(walk.shards),
         recipe=pipeline.to_dict(),
