@@ -1,7 +1,7 @@
 """Scheduled refresh: one idempotent pass, or passes by a clock.
 
-A pass: take the store's lease -> run the pipeline (only new source files cost anything) -> same data as the newest
-version? say so, done -> gates -> publish name@YYYY.MM.DD.n -> train if asked -> keep the newest N names.
+A pass: take the store's lease -> run the pipeline (only new source files cost anything) -> gates -> same data as the
+newest version? say so, done -> publish name@YYYY.MM.DD.n -> train if asked -> keep the newest N names.
 A refused pass publishes nothing: the last version stands.
 """
 
@@ -52,9 +52,10 @@ def refresh(
     with lease(store, f"refresh {pipeline.name}"):
         result = run(pipeline, store, now=now, report=report, publish=False, **options)
         last = store.latest(pipeline.name)
+        # Gates first: a day on which everything new was dropped leaves the same rows, and must be heard of.
+        hold_gates(result.manifest, last, settings.gates)
         if last is not None and last.digest == result.manifest.digest:
             return RefreshResult(result, None)
-        hold_gates(result.manifest, last, settings.gates)
         store.publish(result.manifest)
         result.published = True
         adapter = train(result.manifest) if settings.train and train else None
