@@ -1,0 +1,50 @@
+"""Peers: other people's tools, each in a virtual environment of its own, so that none changes what datakit runs with.
+
+A peer is a script in this folder. It reads a corpus, works, and prints one JSON document on stdout: its answer's file,
+the seconds and CPU seconds of its work, and its version. `run_peer` makes its environment the first time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+ENVIRONMENTS = ROOT / ".peers"
+PACKAGES = {
+    "rensa": ("rensa==0.5.0", "orjson"),
+    "datatrove": ("datatrove[processing,io]==0.10.0", "spacy", "kiwipiepy", "orjson"),
+    "xxh3": ("orjson", "xxhash"),
+}
+"""What is installed in the environment of each peer."""
+
+
+def run_peer(environment: str, script: str, *arguments: str) -> dict[str, Any]:
+    """Run a peer's script with its own Python; the document that it prints."""
+    python = _python(environment)
+    done = subprocess.run(
+        [python, str(HERE / script), *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "0"},
+    )
+    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def _python(environment: str) -> str:
+    folder = ENVIRONMENTS / environment
+    python, stamp = folder / "bin" / "python", folder / ".installed"
+    wanted = "\n".join(PACKAGES[environment])
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        print(f"installing the peer {environment} into {folder}", file=sys.stderr, flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*install, *PACKAGES[environment]], check=True)
+        stamp.write_text(wanted)
+    return str(python)
