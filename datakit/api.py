@@ -11,20 +11,18 @@ import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from datakit.errors import ConfigError, Problem
+from datakit.describing import describe_plugin, describe_stage
+from datakit.errors import ConfigError
 from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.pipeline import Pipeline
 from datakit.registry import GROUPS, names, stage_class
 from datakit.schemas import Message
 from datakit.shipped import shipped
-from datakit.stage import fields_of
 
 if TYPE_CHECKING:
     from datakit.refreshing import RefreshResult
@@ -119,12 +117,20 @@ def run(
 def stages(name: str | None = None) -> list[dict[str, Any]]:
     """All stages, or one with its settings: what it does, what it takes, every setting with type and default."""
     listed = [name] if name else list(names("stage"))
-    return [_describe_stage(use) for use in listed]
+    return [as_json(describe_stage(use)) for use in listed]
 
 
 def plugins() -> list[dict[str, Any]]:
     """Everything found by entry point: stages, trainers, teachers; a broken one is listed with its error."""
-    return [_describe_plugin(group, entry) for group in GROUPS for entry in names(group).values()]
+    return [describe_plugin(group, entry) for group in GROUPS for entry in names(group).values()]
+
+
+def datasets(*, store: str = DEFAULT_STORE) -> list[dict[str, Any]]:
+    """The datasets of a store and their versions, newest first: rows, kind, day, bytes, the adapters trained on it."""
+    from datakit.store import Store
+    from datakit.viewing import versions
+
+    return versions(Store(store))
 
 
 def show(
@@ -132,10 +138,29 @@ def show(
 ) -> list[dict[str, Any]]:
     """Rows of a dataset as they left a stage (default: the last with text); only text from after `pii`, unless raw."""
     from datakit.store import Store
+    from datakit.viewing import rows_after
 
     opened = Store(store)
     manifest = opened.manifest(dataset)
-    return _rows_after(manifest, _stage_to_show(manifest, stage, raw), opened, rows)
+    return rows_after(manifest, opened, stage, rows, raw)
+
+
+def drops(
+    dataset: str,
+    *,
+    store: str = DEFAULT_STORE,
+    stage: str | None = None,
+    rule: str | None = None,
+    rows: int = 20,
+    raw: bool = False,
+) -> dict[str, Any]:
+    """What stages took out of a dataset: rows by rule, and the first of them with value, limit, the row that stands
+    for it, and both texts where they may be shown (as they stand after `pii`, or raw)."""
+    from datakit.store import Store
+    from datakit.viewing import dropped_rows
+
+    opened = Store(store)
+    return dropped_rows(opened.manifest(dataset), opened, stage, rule, rows, raw)
 
 
 def why(id: str, *, store: str = DEFAULT_STORE, dataset: str | None = None) -> dict[str, Any]:
@@ -273,91 +298,7 @@ def _train_for(pipeline: Pipeline, manifest: DatasetManifest, store: str, report
     return train(manifest, str(section["use"]), section, out=out, store=store, report=report)
 
 
-def _describe_stage(use: str) -> dict[str, Any]:
-    cls = stage_class(use)
-    settings = [
-        {
-            "name": name,
-            "type": _type_name(info.annotation),
-            "default": None if info.is_required() else as_json(info.get_default(call_default_factory=True)),
-            "required": info.is_required(),
-            "help": info.description or "",
-        }
-        for name, info in fields_of(cls).items()
-    ]
-    return {
-        "name": use,
-        "help": (cls.__doc__ or "").strip().split("\n")[0],
-        "takes": sorted(cls.takes),
-        "rules": list(cls.rules),
-        "settings": settings,
-    }
-
-
-def _describe_plugin(group: str, entry: EntryPoint) -> dict[str, Any]:
-    found: dict[str, Any] = {"kind": group, "name": entry.name, "class": entry.value, "help": "", "error": ""}
-    try:
-        found["help"] = (entry.load().__doc__ or "").strip().split("\n")[0]
-    except Exception as error:  # a stranger's plugin may fail in any way; it is listed, not hidden
-        found["error"] = f"{type(error).__name__}: {error}"
-    return found
-
-
-def _type_name(annotation: Any) -> str:
-    """A type as a person writes it: bounds left out, unions and choices with a bar."""
-    if get_origin(annotation) is Annotated:
-        return _type_name(get_args(annotation)[0])
-    if get_origin(annotation) is Literal:
-        return " | ".join(map(str, get_args(annotation)))
-    if get_origin(annotation) in (Union, UnionType):
-        return " | ".join(_type_name(part) for part in get_args(annotation))
-    if inner := [_type_name(part) for part in get_args(annotation) if part is not Ellipsis]:
-        return f"{get_origin(annotation).__name__}[{', '.join(inner)}]"
-    return "null" if annotation is NoneType else getattr(annotation, "__name__", str(annotation))
-
-
-def _stage_to_show(manifest: DatasetManifest, stage: str | None, raw: bool) -> int:
-    """The place of the stage whose stored rows may be shown."""
-    ids, stored = [report.id for report in manifest.stages], _stored(manifest)
-    cleaned = next((place for place, report in enumerate(manifest.stages) if report.use == "pii"), None)
-    if stage is not None and stage not in ids:
-        raise ConfigError((Problem("--stage", f"{manifest.ref} has no stage {stage!r}", f"one of {', '.join(ids)}"),))
-    readable = [place for place in stored if manifest.stages[place].kind in ("document", "example")]
-    place = ids.index(stage) if stage else (readable[-1] if readable else len(ids) - 1)
-    if place not in stored:
-        apart = ", ".join(ids[other] for other in stored)
-        raise ConfigError(
-            (Problem("--stage", f"rows are not stored between {ids[place]} and the next stage", f"one of {apart}"),)
-        )
-    if not raw and (cleaned is None or stored[place] < cleaned):
-        told = "this pipeline has no `pii` stage" if cleaned is None else f"{ids[place]} stands before `pii`"
-        raise ConfigError((Problem("--stage", f"{told}, so its text may hold personal data", "give --raw to see it"),))
-    return stored[place]
-
-
-def _stored(manifest: DatasetManifest) -> dict[int, int]:
-    """Which stages' rows are in the store, and behind which stage they lie: sinks pass rows on, so theirs lie behind
-    the stage before; of fused row stages, which share their steps, only the last one's are written."""
-    steps = [report.steps for report in manifest.stages]
-    found: dict[int, int] = {}
-    for place, mine in enumerate(steps):
-        if not mine and place:
-            found[place] = found[place - 1]
-        elif place + 1 == len(steps) or steps[place + 1] != mine:
-            found[place] = place
-    return found
-
-
-def _rows_after(manifest: DatasetManifest, place: int, store: Any, rows: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for shard in store.shards_of(manifest.stages[place]):
-        found += store.read(shard.key).slice(0, rows - len(found)).to_pylist()
-        if len(found) >= rows:
-            return found
-    return found
-
-
 __all__ = [
-    "Done", "as_json", "check", "evaluate", "export", "generate", "init", "plan", "plugins", "refresh", "report", "run",
-    "show", "stages", "train", "why",
+    "Done", "as_json", "check", "datasets", "drops", "evaluate", "export", "generate", "init", "plan", "plugins",
+    "refresh", "report", "run", "show", "stages", "train", "why",
 ]  # fmt: skip

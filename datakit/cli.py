@@ -1,114 +1,15 @@
-"""The command line: names the commands, maps errors to exit codes, prints; the work is in datakit.api.
+"""The command line: names the commands and hands their words to datakit.api, which does the work.
 
-Imports click alone, so that `datakit --help` answers at once. Results go to stdout, everything else to stderr.
-Exit codes: 0 ok, 2 config, 3 source, 4 stage, 5 gate, 6 store, 7 train, 8 teacher, 130 interrupted.
+Options carry the names of the function's parameters, word for word; `datakit.commandline` holds what all of them share.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from datakit.errors import DatakitError
-
-JSON = "datakit.json"
-"""Key in click's meta: whether the command line asks for JSON."""
-F = TypeVar("F", bound=Callable[..., Any])
-ONE_OR_MORE = click.IntRange(min=1)
-
-
-class Datakit(click.Group):
-    """The one place where errors become exit codes, and commands keep the order of the work."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Commands in the order in which a person needs them."""
-        return list(self.commands)
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Remember whether a failure, too, is wanted as JSON."""
-        ctx.meta[JSON] = "--json" in args
-        return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; every failure becomes a few lines on stderr and its exit code. --debug lets it through."""
-        try:
-            return super().invoke(ctx)
-        except (click.exceptions.Exit, click.exceptions.NoArgsIsHelpError):
-            raise
-        except KeyboardInterrupt:
-            fix = "run the same command again, it goes on where it stopped"
-            click.echo(f"interrupted: {fix}", err=True)
-            _fail(ctx, 130, {"error": "Interrupted", "message": "interrupted", "where": "", "fix": fix})
-        except Exception as error:
-            # A reader that went away (`datakit show | head`) is no failure; click ends quietly.
-            if ctx.params.get("debug") or isinstance(error, BrokenPipeError):
-                raise
-            told = _told(error)
-            for line in told.lines():
-                click.echo(line, err=True)
-            _fail(ctx, told.exit_code, told.as_dict())
-
-
-def _told(error: Exception) -> DatakitError:
-    """Any failure as a DatakitError. A stranger's own message stays out: it may quote a document."""
-    from datakit.errors import ConfigError, DatakitError, StoreError
-
-    if isinstance(error, DatakitError):
-        return error
-    if isinstance(error, click.ClickException):
-        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "datakit"
-        return ConfigError(error.format_message(), where=command, fix=f"see `{command} --help`")
-    if isinstance(error, OSError) and error.strerror:
-        where = str(error.filename or "")
-        return StoreError(f"a file can't be used: {error.strerror}", where=where, fix="choose another place")
-    return DatakitError(
-        f"unexpected {type(error).__name__}: a fault in datakit or in a plugin",
-        fix="`datakit --debug COMMAND ...` shows where in the code",
-    )
-
-
-def _fail(ctx: click.Context, code: int, document: dict[str, Any]) -> NoReturn:
-    if ctx.meta[JSON]:
-        click.echo(json.dumps(document, ensure_ascii=False))
-    ctx.exit(code)
-
-
-def options(*names: str) -> Callable[[F], F]:
-    """Options that several commands share, declared once."""
-    shared = {
-        "store": click.option(
-            "--store", default="store", show_default=True, metavar="DIR", help="Folder or URL of the store."
-        ),
-        "set": click.option(
-            "--set", "overrides", multiple=True, metavar="STAGE.FIELD=VALUE", help="Change a setting; repeatable."
-        ),
-        "workers": click.option("--workers", default=1, show_default=True, metavar="N", help="Worker processes."),
-        "executor": click.option(
-            "--executor", metavar="NAME", help="serial, processes or ray (default: by --workers)."
-        ),
-        "json": click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document."),
-    }
-
-    def wrap(function: F) -> F:
-        for name in reversed(names):
-            function = shared[name](function)
-        return function
-
-    return wrap
-
-
-def say(result: Any, as_json: bool, show: Callable[[Any], None]) -> None:
-    """Print a result: as JSON, or for people."""
-    from datakit import api
-
-    if as_json:
-        click.echo(json.dumps(api.as_json(result), ensure_ascii=False, allow_nan=False))
-    else:
-        show(result)
+from datakit.commandline import ONE_OR_MORE, Datakit, options, say
 
 
 @click.group(name="datakit", cls=Datakit, context_settings={"help_option_names": ["-h", "--help"]})
@@ -195,6 +96,15 @@ def plugins(as_json: bool) -> None:
 
 
 @main.command()
+@options("store", "json")
+def datasets(store: str, as_json: bool) -> None:
+    """Datasets of the store and their versions."""
+    from datakit import api, display
+
+    say(api.datasets(store=store), as_json, display.datasets)
+
+
+@main.command()
 @click.argument("dataset")
 @click.option("--stage", metavar="ID", help="Show rows as they left this stage (default: the last one with text).")
 @click.option("--rows", default=3, type=ONE_OR_MORE, show_default=True, metavar="N", help="How many rows.")
@@ -205,6 +115,21 @@ def show(dataset: str, stage: str | None, rows: int, raw: bool, store: str, as_j
     from datakit import api, display
 
     say(api.show(dataset, store=store, stage=stage, rows=rows, raw=raw), as_json, display.show)
+
+
+@main.command()
+@click.argument("dataset")
+@click.option("--stage", metavar="ID", help="Only what this stage dropped.")
+@click.option("--rule", metavar="RULE", help="Only what this rule dropped.")
+@click.option("--rows", default=20, type=ONE_OR_MORE, show_default=True, metavar="N", help="How many rows to list.")
+@click.option("--raw", is_flag=True, help="Show text as it was read, not as it stands after pii.")
+@options("store", "json")
+def drops(dataset: str, stage: str | None, rule: str | None, rows: int, raw: bool, store: str, as_json: bool) -> None:
+    """What stages took out of DATASET, and why: by rule, then row by row."""
+    from datakit import api, display
+
+    found = api.drops(dataset, store=store, stage=stage, rule=rule, rows=rows, raw=raw)
+    say(found, as_json, display.drops)
 
 
 @main.command()

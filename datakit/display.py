@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from datakit.differences import Piece, side_by_side
+
 if TYPE_CHECKING:
     from datakit.api import Done
     from datakit.manifests import AdapterArtifact
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
     from datakit.runner import StepPlan
 
 LONGEST_CELL = 2000
+LONGEST_QUOTE = 400
+"""Characters of a text that stands beside another one."""
+_NO_TEXT = {
+    "pii_missing": "no text is shown: this pipeline has no `pii` stage; give --raw to see it",
+    "key_missing": "no text is shown: the `pii` stage can't run here (is its key in the environment?)",
+}
 WIDE = 100_000
 """Width where nobody looks at a terminal: no line is broken, so that `grep` finds whole ids."""
 
@@ -123,8 +131,38 @@ def plugins(found: Sequence[dict[str, Any]]) -> None:
     )
 
 
+def datasets(found: Sequence[dict[str, Any]]) -> None:
+    """The versions of a store."""
+    rows = [
+        (f["dataset"], f["rows"], f["kind"], f["day"] or "", size(f["bytes"]), ", ".join(f["adapters"])) for f in found
+    ]
+    if rows:
+        table("dataset", "rows>", "kind", "day", "size>", "adapters", rows=rows)
+    else:
+        line("no datasets here yet; `datakit run FILE` publishes one")
+
+
+def drops(found: dict[str, Any]) -> None:
+    """Drops by rule, drop by drop, and the texts where they may be shown."""
+    if not found["counts"]:
+        line(f"{found['dataset']}: nothing was dropped there")
+        return
+    table("stage", "rule", "rows>", rows=[(c["stage"], c["rule"], c["rows"]) for c in found["counts"]])
+    line()
+    shown, total = found["rows"], sum(count["rows"] for count in found["counts"])
+    line(f"{len(shown):,} of {total:,} dropped rows")
+    names = ("source_id", "stage", "rule", "value>", "threshold>", "matched")
+    table(*names, rows=[[*(_none(d[n.rstrip(">")]) for n in names[:-1]), _matched(d)] for d in shown])
+    for drop in shown:
+        _drop_texts(drop)
+    if found["text"] not in ("raw", "after_pii"):
+        line(_NO_TEXT[found["text"]])
+
+
 def show(rows: Sequence[dict[str, Any]]) -> None:
     """Rows, one field a line."""
+    if not rows:
+        line("no rows: nothing is left behind this stage; `datakit drops DATASET` says why")
     for row in rows:
         for name, value in row.items():
             if name == "messages" and value:
@@ -189,6 +227,46 @@ def refresh(result: RefreshResult) -> None:
 def pairs(found: dict[str, Any]) -> None:
     """A flat result as name and value."""
     table("what", "value", rows=[(k, v) for k, v in found.items() if not isinstance(v, dict | list)])
+
+
+def size(count: int) -> str:
+    """12,345,678 bytes as 11.8 MiB."""
+    units = ("B", "KiB", "MiB", "GiB", "TiB")
+    power = min(max(count.bit_length() - 1, 0) // 10, len(units) - 1)
+    return f"{count / 1024**power:,.{1 if power else 0}f} {units[power]}"
+
+
+def _drop_texts(drop: dict[str, Any]) -> None:
+    """The text of a dropped row; beside the one that stands for it, with what differs in « »."""
+    own, other = drop["text"], drop["matched_text"]
+    if own is None:
+        return
+    line()
+    measured = f" {drop['value']}" if drop["value"] is not None else ""
+    line(f"{drop['source_id']}: {drop['rule']}{measured}")
+    if other is None:
+        line(f"  {_one_line(own)}")
+        return
+    told = zip(("dropped", "stays"), side_by_side(own, other, limit=LONGEST_QUOTE), strict=True)
+    table("", "", rows=[(f"  {name}", _one_line(_marked(pieces))) for name, pieces in told])
+
+
+def _marked(pieces: Sequence[Piece]) -> str:
+    return "".join(f"«{text}»" if differs else text for text, differs in pieces)
+
+
+def _one_line(text: str) -> str:
+    """A text without line breaks and controls, at most LONGEST_QUOTE characters of it."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return flat if len(flat) <= LONGEST_QUOTE else flat[:LONGEST_QUOTE].rstrip() + " …"
+
+
+def _matched(drop: dict[str, Any]) -> str:
+    return drop["matched_source_id"] or drop["matched"] or ""
+
+
+def _none(value: Any) -> Any:
+    return "" if value is None else value
 
 
 def _told(event: dict[str, Any]) -> str:

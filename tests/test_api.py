@@ -63,6 +63,7 @@ def test_options_and_parameters_have_the_same_names_and_defaults(verb: str) -> N
 def project(here: Path) -> Path:
     """A folder with a file of rows, held-out rows and two pipelines."""
     rows = [{"text": f"{n}번째 글입니다. 연락처는 010-1234-{5000 + n}입니다.", "score": math.nan} for n in range(4)]
+    rows.append({"text": " ", "score": 0.0})
     (here / "자료.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
     (here / "heldout.jsonl").write_text(
         '{"instruction": "수도는?", "output": "서울", "language": "ko"}\n', encoding="utf-8"
@@ -92,6 +93,11 @@ PAIRS = {
     "show": Pair(
         lambda: api.show("p", stage="ingest", rows=2, raw=True),
         ["show", "p", "--stage", "ingest", "--rows", "2", "--raw"],
+    ),
+    "datasets": Pair(api.datasets, ["datasets"]),
+    "drops": Pair(
+        lambda: api.drops("p", stage="normalize", rule="empty", rows=1, raw=True),
+        ["drops", "p", "--stage", "normalize", "--rule", "empty", "--rows", "1", "--raw"],
     ),
     "why": Pair(lambda: api.why("자료.jsonl:2", dataset="p"), ["why", "자료.jsonl:2", "--dataset", "p"]),
     "report": Pair(lambda: api.report("p", out="page.html"), ["report", "p", "--out", "page.html"]),

@@ -130,6 +130,35 @@ def test_pii_examples_keep_one_mapping_over_all_messages_and_sources() -> None:
     assert made["tools"] == '{"to": "[이메일]"}'
 
 
+def test_pii_every_text_column_of_a_row_is_searched_but_not_its_identity() -> None:
+    row = document("본문", **{"judge.note": "전화 010-1234-5678", "summary": "kim@naver.com", "judge.score": 0.5})
+    made = apply(Pii(), [{**row, "made_by": "mine/kim@naver.com", "lang": "ko"}]).rows.to_pylist()[0]
+    assert (made["judge.note"], made["summary"]) == ("전화 [전화번호]", "[이메일]")
+    assert (made["made_by"], made["judge.score"], made["id"]) == ("mine/kim@naver.com", 0.5, "a")
+
+
+def test_pii_source_id_that_holds_a_value_becomes_file_and_line() -> None:
+    rows = [
+        {**document("안녕하세요", source="회원.csv", position=7), "id": "1", "source_id": "hong@naver.com"},
+        {**document("이름: 김민수입니다", source="회원.csv", position=8), "id": "2", "source_id": "김민수"},
+        {**document("안녕", source="회원.csv", position=9), "id": "3", "source_id": "회원-12"},
+        {**document("안녕"), "id": "4", "source_id": "010-1234-5678"},
+    ]
+    done = apply(Pii(), rows)
+    assert done.rows.column("source_id").to_pylist() == ["회원.csv:7", "회원.csv:8", "회원-12", "rows-0:4"]
+    assert dict(done.stats.counters) == {"EMAIL": 1, "PERSON": 2, "PHONE": 1}
+    assert apply(Pii(), done.rows).rows.equals(done.rows)
+    assert apply(Pii(), rows[:1], batch_rows=1).rows.equals(done.rows.slice(0, 1))
+
+
+def test_pii_drops_name_no_personal_source_id_either() -> None:
+    row = {**document("전화 010-1234-5678", source="회원.csv", position=7), "source_id": "hong@naver.com"}
+    for stage in (Pii(operator="drop_document"), Pii(max_spans=0), Pii(operators={"EMAIL": "drop_document"})):
+        done = apply(stage, [row])
+        assert done.drops.column("source_id").to_pylist() == ["회원.csv:7"]
+        assert (done.stats.kept, done.stats.dropped) == (0, 1)
+
+
 def test_pii_after_template_moves_the_trained_spans() -> None:
     text = "질문: hong@naver.com 맞나요?\n답: 네, hong@naver.com입니다."
     start = text.index("네")

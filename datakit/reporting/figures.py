@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from datakit.manifests import DatasetManifest, ShardRecord, StageReport
+from datakit.readable import TEXT_KINDS, is_source
 from datakit.schemas import Kind, text_view
 from datakit.store import Store
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 256 << 20
 """Bytes of a stage's shards whose texts and tokens are measured; small columns are always read whole."""
-TEXT_KINDS = ("document", "example")
 EDGES = sorted({round(10 ** (k / 6)) for k in range(43)})
 """Borders of length bins: six a decade, from 1 to ten million."""
 
@@ -142,11 +142,6 @@ def collect(manifest: DatasetManifest, store: Store) -> Figures:
 def has_text(reports: Sequence[StageReport]) -> tuple[StageReport, ...]:
     """The stages whose rows hold text and lie in the store (an export leaves no shards of its own)."""
     return tuple(report for report in reports if report.kind in TEXT_KINDS and report.steps)
-
-
-def is_source(report: StageReport) -> bool:
-    """Whether a stage read rows in from outside: no text came in, yet text went out."""
-    return report.use == "ingest" or (report.stats["characters_in"] == 0 and report.stats["characters_out"] > 0)
 
 
 def spread(shards: Sequence[ShardRecord], most: int = MOST_BYTES) -> list[ShardRecord]:

@@ -13,7 +13,8 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 from datakit.manifests import DatasetManifest, StageReport
-from datakit.reporting.figures import has_text, is_source, spread
+from datakit.readable import is_source
+from datakit.reporting.figures import has_text, spread
 from datakit.schemas import TEXT_JOINT
 from datakit.store import Store
 
