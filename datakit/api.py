@@ -163,6 +163,16 @@ def drops(
     return dropped_rows(opened.manifest(dataset), opened, stage, rule, rows, raw)
 
 
+def compare(a: str, b: str, *, store: str = DEFAULT_STORE) -> dict[str, Any]:
+    """How two datasets, or two versions of one, differ: rows and why they are not in the other, settings, the funnel,
+    and how far lengths, languages, signals and sources shifted."""
+    from datakit.comparing import compare
+    from datakit.store import Store
+
+    opened = Store(store)
+    return compare(opened.manifest(a), opened.manifest(b), opened)
+
+
 def why(id: str, *, store: str = DEFAULT_STORE, dataset: str | None = None) -> dict[str, Any]:
     """The story of one row: from source line through every stage to packed rows and adapters."""
     from datakit.lineage import why
@@ -299,6 +309,6 @@ def _train_for(pipeline: Pipeline, manifest: DatasetManifest, store: str, report
 
 
 __all__ = [
-    "Done", "as_json", "check", "datasets", "drops", "evaluate", "export", "generate", "init", "plan", "plugins",
-    "refresh", "report", "run", "show", "stages", "train", "why",
+    "Done", "as_json", "check", "compare", "datasets", "drops", "evaluate", "export", "generate", "init", "plan",
+    "plugins", "refresh", "report", "run", "show", "stages", "train", "why",
 ]  # fmt: skip

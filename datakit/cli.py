@@ -133,6 +133,17 @@ def drops(dataset: str, stage: str | None, rule: str | None, rows: int, raw: boo
 
 
 @main.command()
+@click.argument("a")
+@click.argument("b")
+@options("store", "json")
+def compare(a: str, b: str, store: str, as_json: bool) -> None:
+    """How the datasets A and B differ (names, or name@version): rows and why, settings, funnel, shifts."""
+    from datakit import api, display
+
+    say(api.compare(a, b, store=store), as_json, display.compare)
+
+
+@main.command()
 @click.argument("id")
 @click.option("--dataset", metavar="NAME", help="Look in this dataset only (a name, or name@version).")
 @options("store", "json")

@@ -28,6 +28,13 @@ _NO_TEXT = {
     "pii_missing": "no text is shown: this pipeline has no `pii` stage; give --raw to see it",
     "key_missing": "no text is shown: the `pii` stage can't run here (is its key in the environment?)",
 }
+_WHY_NOT = {
+    "dropped": "dropped there",
+    "document_dropped": "its document was dropped there",
+    "not_made": "not made of its document there",
+    "row_not_read": "not in the file that was read there",
+    "source_not_read": "its file was not read there",
+}
 WIDE = 100_000
 """Width where nobody looks at a terminal: no line is broken, so that `grep` finds whole ids."""
 
@@ -159,6 +166,28 @@ def drops(found: dict[str, Any]) -> None:
         line(_NO_TEXT[found["text"]])
 
 
+def compare(found: dict[str, Any]) -> None:
+    """How two versions differ: rows and reasons, settings, funnel, shifts."""
+    a, b, rows = found["a"], found["b"], found["rows"]
+    for name, side in (("A", a), ("B", b)):
+        line(f"{name}: {side['dataset']}, {side['compared_rows']:,} {side['compared']} rows behind {side['stage']}")
+    if found["same"]:
+        line("the two hold the same data")
+    line(
+        f"{rows['both']:,} rows are in both ({rows['changed']:,} with another text), "
+        f"{rows['only_a']:,} in A alone, {rows['only_b']:,} in B alone"
+    )
+    for mine, other in (("A", "B"), ("B", "A")):
+        _reasons(f"in {mine}, not in {other}", found[f"only_{mine.lower()}"])
+    if found["settings"]:
+        line()
+        told = [(s["stage"], s["field"], _none(s["a"]), _none(s["b"])) for s in found["settings"]]
+        table("stage", "setting", "A", "B", rows=told)
+    line()
+    table("stage", "A in>", "gone>", "out>", "B in>", "gone>", "out>", rows=[_two_flows(f) for f in found["funnel"]])
+    _shifts(found["shifts"])
+
+
 def show(rows: Sequence[dict[str, Any]]) -> None:
     """Rows, one field a line."""
     if not rows:
@@ -227,6 +256,40 @@ def refresh(result: RefreshResult) -> None:
 def pairs(found: dict[str, Any]) -> None:
     """A flat result as name and value."""
     table("what", "value", rows=[(k, v) for k, v in found.items() if not isinstance(v, dict | list)])
+
+
+def _reasons(title: str, reasons: Sequence[dict[str, Any]]) -> None:
+    if reasons:
+        line()
+        rows = [(_WHY_NOT[r["how"]], _rule(r), r["rows"], ", ".join(r["examples"])) for r in reasons]
+        table(title, "by", "rows>", "such as", rows=rows)
+
+
+def _rule(reason: dict[str, Any]) -> str:
+    return f"{reason['stage']}: {reason['rule']}" if reason["rule"] else ""
+
+
+def _two_flows(step: dict[str, Any]) -> list[Any]:
+    sides = [step["a"] or {}, step["b"] or {}]
+    return [step["stage"], *(side.get(name, "") for side in sides for name in ("rows_in", "gone", "rows_out"))]
+
+
+def _shifts(found: Sequence[dict[str, Any]]) -> None:
+    """The length and all figures made of words; of the other numbers those that shifted, the rest counted."""
+    told = [s for s in found if s["measure"] != "ks" or s["figure"] == "length" or s["shift"] in ("clear", "strong")]
+    line()
+    rows = [(s["figure"], s["shift"], s["distance"], *_from_to(s)) for s in told]
+    table("figure", "shift", "distance>", "A>", "B>", rows=rows)
+    if still := len(found) - len(told):
+        line(f"{still} other figures: little")
+    for one in told:
+        if one["shift"] in ("clear", "strong") and "names" in one:
+            line()
+            table(one["figure"], "A>", "B>", rows=[(n["name"] or "(none)", n["a"], n["b"]) for n in one["names"]])
+
+
+def _from_to(shift: dict[str, Any]) -> tuple[Any, Any]:
+    return ("", "") if "names" in shift else (_none(shift["a"]), _none(shift["b"]))
 
 
 def size(count: int) -> str:

@@ -11,6 +11,7 @@ Cost: the id column of one stage's shards, and the text of the few rows that are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,12 +30,25 @@ TEXT_KINDS = ("document", "example")
 ORIGIN = ("id", "source_id", "source", "position", "lang")
 
 
+CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@|(?<=[?&])[^=&\s]+=[^&\s]*")
+"""Credentials in a URL, which stay out of everything that is shown."""
+HIDDEN_SETTINGS = frozenset({"allow", "deny"})
+"""Settings of `pii` that hold values of personal data."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A row as people see it: `source_id` without personal data, `text` None where it may not be shown."""
 
     source_id: str
     text: str | None
+
+
+def shown_setting(name: str, value: Any) -> Any:
+    """A setting as people may see it: no credentials, and of lists of personal data only how long they are."""
+    if name in HIDDEN_SETTINGS and isinstance(value, list | tuple):
+        return f"{len(value)} entries"
+    return CREDENTIALS.sub("", value) if isinstance(value, str) else value
 
 
 def is_source(report: StageReport) -> bool:

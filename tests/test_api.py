@@ -99,6 +99,7 @@ PAIRS = {
         lambda: api.drops("p", stage="normalize", rule="empty", rows=1, raw=True),
         ["drops", "p", "--stage", "normalize", "--rule", "empty", "--rows", "1", "--raw"],
     ),
+    "compare": Pair(lambda: api.compare("p", "r"), ["compare", "p", "r"]),
     "why": Pair(lambda: api.why("자료.jsonl:2", dataset="p"), ["why", "자료.jsonl:2", "--dataset", "p"]),
     "report": Pair(lambda: api.report("p", out="page.html"), ["report", "p", "--out", "page.html"]),
     "export": Pair(lambda: api.export("p", "out", format="jsonl"), ["export", "p", "out", "--format", "jsonl"]),

@@ -20,7 +20,7 @@ FLOORS = (
     ("pipeline",),
     ("work", "corpus", "readable"),
     ("runner", "training"),
-    ("describing", "viewing", "lineage", "evaluation", "reporting", "refreshing"),
+    ("describing", "viewing", "comparing", "lineage", "evaluation", "reporting", "refreshing"),
     ("api",),
     ("progress", "display"),
     ("commandline",),

@@ -6,7 +6,6 @@ over is `Markup` they built by escaping too.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,11 @@ from typing import Any
 from markupsafe import Markup
 
 from datakit.manifests import DatasetManifest
+from datakit.readable import CREDENTIALS, HIDDEN_SETTINGS
 from datakit.reporting import charts, labels
 from datakit.reporting.adapters import Trained
 from datakit.reporting.figures import EDGES, Figures, LengthChart, Step
 from datakit.reporting.texts import Duplicates, Gate, Sample, cut
-
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@|(?<=[?&])[^=&\s]+=[^&\s]*")
-_HIDDEN_SETTINGS = frozenset({"allow", "deny"})
-"""Settings of `pii` that hold values of personal data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +191,7 @@ def settings_of(entry: dict[str, Any], hidden: Sequence[str] = ()) -> list[tuple
             continue
         if isinstance(value, list | dict):
             short = all(isinstance(item, int | float | str) for item in value) and len(str(value)) <= 60
-            listed = isinstance(value, list) and short and name not in _HIDDEN_SETTINGS
+            listed = isinstance(value, list) and short and name not in HIDDEN_SETTINGS
             told = ", ".join(_spelled(item) for item in value) if listed else labels.say("items", count=len(value))
             found.append((name, told))
         else:
@@ -206,7 +202,7 @@ def settings_of(entry: dict[str, Any], hidden: Sequence[str] = ()) -> list[tuple
 def _spelled(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return cut(_CREDENTIALS.sub("", str(value)), 80)
+    return cut(CREDENTIALS.sub("", str(value)), 80)
 
 
 def number(value: float) -> str:
