@@ -11,13 +11,13 @@ A reason is looked for in the records of the *other* version, from the most exac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from datakit.manifests import DatasetManifest, ShardRecord, StageReport
 from datakit.readable import TEXT_KINDS, Reader, is_source
-from datakit.schemas import Kind, text_view
+from datakit.schemas import Kind, concat, text_view
 from datakit.store import Store
 from datakit.viewing import drop_tables
 
@@ -31,13 +31,12 @@ _IDENTITY = ("id", "source_id", "source", "family", "lang", "made_by")
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of two versions: its compared rows (identity, `length` in characters, figures that stages added)."""
+    """One of two versions: its compared rows (identity, `length` in characters, `digest` of the text, figures)."""
 
     manifest: DatasetManifest
     store: Store
     kind: Kind
     stage: str
-    shards: tuple[ShardRecord, ...]
     rows: pa.Table
 
     @property
@@ -50,21 +49,29 @@ def sides(one: DatasetManifest, other: DatasetManifest, store: Store) -> tuple[S
     """Both versions at the last stage whose rows are of a kind that both have: examples, or else documents."""
     kinds = [{report.kind for report in manifest.stages} for manifest in (one, other)]
     common = tuple(kind for kind in reversed(TEXT_KINDS) if kind in kinds[0] & kinds[1])
-    wanted = common[:1] or TEXT_KINDS
-    return _side(one, store, wanted), _side(other, store, wanted)
+    reports = [_last(manifest, common[:1] or TEXT_KINDS) for manifest in (one, other)]
+    shards = [tuple(store.shards_of(report)) if report else () for report in reports]
+    shared = {shard.key for shard in shards[0]} & {shard.key for shard in shards[1]}
+    a, b = (
+        Side(
+            manifest,
+            store,
+            report.kind if report else "document",
+            report.id if report else "",
+            _rows(store, mine, shared),
+        )
+        for manifest, report, mine in zip((one, other), reports, shards, strict=True)
+    )
+    return a, b
 
 
 def changed(a: Side, b: Side) -> int:
-    """How many rows are in both with another text. Shards that both have hold equal rows and are not read."""
+    """How many rows are in both with another text."""
     import pyarrow.compute as pc
 
-    mine, other = (
-        _digests(one, [shard for shard in one.shards if shard.key not in {s.key for s in two.shards}])
-        for one, two in ((a, b), (b, a))
-    )
-    at = pc.index_in(mine.column("id"), other.column("id").combine_chunks())
-    found = other.column("text").combine_chunks().take(at)
-    return pc.sum(pc.not_equal(mine.column("text").combine_chunks(), found)).as_py() or 0
+    at = pc.index_in(a.rows.column("id"), b.ids)
+    found = b.rows.column("digest").combine_chunks().take(at.combine_chunks())
+    return pc.sum(pc.not_equal(a.rows.column("digest").combine_chunks(), found)).as_py() or 0
 
 
 def reasons(side: Side, other: Side) -> list[dict[str, Any]]:
@@ -109,55 +116,34 @@ def _examples(table: pa.Table, named: dict[str, Any], gone: pa.Table, reader: Re
     return reader.names([(own, source_id) for source_id, own in list(named.items())[:EXAMPLES]])
 
 
-def _side(manifest: DatasetManifest, store: Store, kinds: tuple[str, ...]) -> Side:
-    report = next((report for report in reversed(manifest.stages) if report.kind in kinds and report.steps), None)
-    shards = tuple(store.shards_of(report)) if report else ()
-    kind: Kind = report.kind if report else "document"
-    tables = [_identity(store, shard) for shard in shards]
-    return Side(manifest, store, kind, report.id if report else "", shards, _joined(tables))
+def _last(manifest: DatasetManifest, kinds: tuple[str, ...]) -> StageReport | None:
+    return next((report for report in reversed(manifest.stages) if report.kind in kinds and report.steps), None)
 
 
-def _joined(tables: list[pa.Table]) -> pa.Table:
+def _rows(store: Store, shards: Sequence[ShardRecord], shared: set[str]) -> pa.Table:
     import pyarrow as pa
 
-    from datakit.schemas import concat
-
-    empty = pa.table(
-        {**{name: pa.array([], pa.large_string()) for name in _IDENTITY}, "length": pa.array([], pa.int64())}
-    )
-    return concat([empty, *tables])
+    empty: dict[str, pa.Array] = {name: pa.array([], pa.large_string()) for name in _IDENTITY}
+    empty |= {name: pa.array([], pa.int64()) for name in ("length", "digest")}
+    return concat([pa.table(empty), *(_identity(store, shard, shard.key in shared) for shard in shards)])
 
 
-def _identity(store: Store, shard: ShardRecord) -> pa.Table:
-    """Identity, length and the figures that stages added (`quality.score`) of one shard's rows."""
+def _identity(store: Store, shard: ShardRecord, shared: bool) -> pa.Table:
+    """Identity, length and the figures that stages added (`quality.score`) of one shard's rows; and a digest of the
+    text (Python's own 64-bit hash: it lives as long as this process) unless both versions have the shard."""
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    table = store.read(shard.key)
+    table = store.read(shard.key).combine_chunks()
     figures = [f.name for f in table.schema if "." in f.name and pa.types.is_floating(f.type)]
     figures = [name for name in figures if not name.startswith("source.")]
-    length = pc.utf8_length(_texts(table)).cast(pa.int64())
-    return table.select([*_IDENTITY, *figures]).append_column("length", length)
-
-
-def _texts(table: pa.Table) -> pa.Array:
-    import pyarrow as pa
-
-    whole = table.combine_chunks().to_batches()
-    return text_view(whole[0]) if whole else pa.array([], pa.large_string())
-
-
-def _digests(side: Side, shards: list[ShardRecord]) -> pa.Table:
-    """Id and a digest of the text (Python's own 64-bit hash: it lives as long as this process) of some shards' rows."""
-    import numpy as np
-    import pyarrow as pa
-
-    ids, texts = [pa.array([], pa.large_string())], [np.zeros(0, np.int64)]
-    for shard in shards:
-        table = side.store.read(shard.key, ["id", "text" if shard.kind == "document" else "messages"])
-        ids.append(table.column("id").combine_chunks().cast(pa.large_string()))
-        texts.append(np.fromiter(map(hash, _texts(table).to_pylist()), np.int64, table.num_rows))
-    return pa.table({"id": pa.chunked_array(ids), "text": pa.array(np.concatenate(texts))})
+    whole = table.to_batches()
+    texts = text_view(whole[0]) if whole else pa.array([], pa.large_string())
+    hashed = None if shared else np.fromiter(map(hash, texts.to_pylist()), np.int64, table.num_rows)
+    digest = pa.nulls(table.num_rows, pa.int64()) if hashed is None else pa.array(hashed)
+    length = pc.utf8_length(texts).cast(pa.int64())
+    return table.select([*_IDENTITY, *figures]).append_column("length", length).append_column("digest", digest)
 
 
 def _all_drops(side: Side) -> pa.Table:
