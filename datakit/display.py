@@ -199,12 +199,17 @@ def _told(event: dict[str, Any]) -> str:
         return "; ".join(
             f"pack {p['pack']} ({p['split']}) at {p['start']}, {p['length']} tokens" for p in event["packs"]
         )
-    measured = f"{event.get('rule', '')} {event.get('value', '')}".strip()
-    limit = f" (limit {event['threshold']})" if "threshold" in event else ""
     other = f", stands for it: {event['matched']}" if "matched" in event else ""
     row = event.get("row", "")
-    told = f"{measured}{limit}{other}"
+    told = "; also ".join(_missed(failed) for failed in (event, *event.get("further", ()))) + other
     return f"{row}: {told}" if row and told else row or told
+
+
+def _missed(failed: dict[str, Any]) -> str:
+    """A rule with the value and the limit that it missed."""
+    value, limit = failed.get("value"), failed.get("threshold")
+    measured = f"{failed.get('rule', '')} {'' if value is None else value}".strip()
+    return measured if limit is None else f"{measured} (limit {limit})"
 
 
 def _cell(value: Any) -> str:
