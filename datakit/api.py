@@ -116,6 +116,17 @@ def run(
     return done
 
 
+def rethreshold(
+    file: str | Path | Pipeline, *, store: str = DEFAULT_STORE, set: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """What moved thresholds would do to the rows of a run: let back in, newly gone; from kept signals, no text read."""
+    from datakit.store import Store
+    from datakit.thresholds import rethreshold
+
+    before = check(file)
+    return rethreshold(before, Pipeline.from_dict(before.to_dict(), set), Store(store))
+
+
 def stages(name: str | None = None) -> list[dict[str, Any]]:
     """All stages, or one with its settings: what it does, what it takes, every setting with type and default."""
     listed = [name] if name else list(names("stage"))
@@ -358,6 +369,6 @@ def _rows_after(manifest: DatasetManifest, place: int, store: Any, rows: int) ->
 
 
 __all__ = [
-    "Done", "as_json", "check", "evaluate", "export", "generate", "init", "plan", "plugins", "refresh", "report", "run",
-    "show", "stages", "train", "why",
+    "Done", "as_json", "check", "evaluate", "export", "generate", "init", "plan", "plugins", "refresh", "report",
+    "rethreshold", "run", "show", "stages", "train", "why",
 ]  # fmt: skip

@@ -83,6 +83,20 @@ def run(done: Done) -> None:
         evaluation(done.evaluation)
 
 
+def rethreshold(found: Sequence[dict[str, Any]]) -> None:
+    """Rows before and after, by rule and by language."""
+    for stage in found:
+        change = f"{stage['returning']:,} let back in, {stage['leaving']:,} newly gone"
+        kept = f"keeps {stage['after']:,} of {stage['rows']:,} rows, before {stage['before']:,}"
+        line(f"{stage['stage']}: {kept}; {change}")
+        names = ("before", "after", "returning", "leaving")
+        rows = [(rule["rule"], *(rule[name] for name in names)) for rule in stage["rules"]]
+        table("dropped by", "before>", "after>", "let back in>", "newly gone>", rows=rows)
+        line()
+        rows = [(lang["lang"] or "?", lang["rows"], *(lang[name] for name in names)) for lang in stage["languages"]]
+        table("kept in", "rows>", "before>", "after>", "let back in>", "newly gone>", rows=rows)
+
+
 def funnel(reports: Sequence[Any]) -> None:
     """Rows by stage, with the rules that dropped them."""
     rows = []

@@ -21,7 +21,7 @@ FLOORS = (
     ("signals",),
     ("work", "corpus"),
     ("runner", "training"),
-    ("lineage", "evaluation", "reporting", "refreshing", "rethreshold"),
+    ("lineage", "evaluation", "reporting", "refreshing", "thresholds"),
     ("api",),
     ("progress", "display"),
     ("cli", "__main__"),
