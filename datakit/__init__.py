@@ -15,7 +15,7 @@ from typing import Any
 _HOMES = {
     "datakit.api": (
         "check", "compare", "datasets", "drops", "evaluate", "export", "generate", "init", "plan", "plugins", "refresh",
-        "report", "run", "show", "train", "why",
+        "report", "rethreshold", "run", "show", "train", "why",
     ),
     "datakit.errors": ("DatakitError", "ConfigError"),
     "datakit.outcome": ("Drop", "Outcome"),

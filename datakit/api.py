@@ -114,6 +114,17 @@ def run(
     return done
 
 
+def rethreshold(
+    file: str | Path | Pipeline, *, store: str = DEFAULT_STORE, set: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """What moved thresholds would do to the rows of a run: let back in, newly gone; from kept signals, no text read."""
+    from datakit.store import Store
+    from datakit.thresholds import rethreshold
+
+    before = check(file)
+    return rethreshold(before, Pipeline.from_dict(before.to_dict(), set), Store(store))
+
+
 def stages(name: str | None = None) -> list[dict[str, Any]]:
     """All stages, or one with its settings: what it does, what it takes, every setting with type and default."""
     listed = [name] if name else list(names("stage"))
@@ -310,5 +321,5 @@ def _train_for(pipeline: Pipeline, manifest: DatasetManifest, store: str, report
 
 __all__ = [
     "Done", "as_json", "check", "compare", "datasets", "drops", "evaluate", "export", "generate", "init", "plan",
-    "plugins", "refresh", "report", "run", "show", "stages", "train", "why",
+    "plugins", "refresh", "report", "rethreshold", "run", "show", "stages", "train", "why",
 ]  # fmt: skip

@@ -77,6 +77,16 @@ def run(file: str, store: str, workers: int, executor: str | None, overrides: tu
 
 
 @main.command()
+@click.argument("file")
+@options("store", "set", "json")
+def rethreshold(file: str, store: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """What `run` with --set quality.FIELD=VALUE would let back in and drop, told without reading a text."""
+    from datakit import api, display
+
+    say(api.rethreshold(file, store=store, set=overrides), as_json, display.rethreshold)
+
+
+@main.command()
 @click.argument("name", required=False)
 @options("json")
 def stages(name: str | None, as_json: bool) -> None:

@@ -98,6 +98,20 @@ def run(done: Done) -> None:
         evaluation(done.evaluation)
 
 
+def rethreshold(found: Sequence[dict[str, Any]]) -> None:
+    """Rows before and after, by rule and by language."""
+    for stage in found:
+        change = f"{stage['returning']:,} let back in, {stage['leaving']:,} newly gone"
+        kept = f"keeps {stage['after']:,} of {stage['rows']:,} rows, before {stage['before']:,}"
+        line(f"{stage['stage']}: {kept}; {change}")
+        names = ("before", "after", "returning", "leaving")
+        rows = [(rule["rule"], *(rule[name] for name in names)) for rule in stage["rules"]]
+        table("dropped by", "before>", "after>", "let back in>", "newly gone>", rows=rows)
+        line()
+        rows = [(lang["lang"] or "?", lang["rows"], *(lang[name] for name in names)) for lang in stage["languages"]]
+        table("kept in", "rows>", "before>", "after>", "let back in>", "newly gone>", rows=rows)
+
+
 def funnel(reports: Sequence[Any]) -> None:
     """Rows by stage, with the rules that dropped them."""
     rows = []
@@ -158,8 +172,11 @@ def drops(found: dict[str, Any]) -> None:
     line()
     shown, total = found["rows"], sum(count["rows"] for count in found["counts"])
     line(f"{len(shown):,} of {total:,} dropped rows")
-    names = ("source_id", "stage", "rule", "value>", "threshold>", "matched")
-    table(*names, rows=[[*(_none(d[n.rstrip(">")]) for n in names[:-1]), _matched(d)] for d in shown])
+    names = ("source_id", "stage", "rule", "value>", "threshold>")
+    columns = {name: [_none(drop[name.rstrip(">")]) for drop in shown] for name in names}
+    columns |= {"matched": [_matched(drop) for drop in shown], "also": [_also(drop) for drop in shown]}
+    filled = {name: values for name, values in columns.items() if any(values)}
+    table(*filled, rows=list(zip(*filled.values(), strict=True)))
     for drop in shown:
         _drop_texts(drop)
     if found["text"] not in ("raw", "after_pii"):
@@ -328,6 +345,10 @@ def _matched(drop: dict[str, Any]) -> str:
     return drop["matched_source_id"] or drop["matched"] or ""
 
 
+def _also(drop: dict[str, Any]) -> str:
+    return ", ".join(_missed(failed) for failed in drop["further"] or ())
+
+
 def _none(value: Any) -> Any:
     return "" if value is None else value
 
@@ -340,12 +361,17 @@ def _told(event: dict[str, Any]) -> str:
         return "; ".join(
             f"pack {p['pack']} ({p['split']}) at {p['start']}, {p['length']} tokens" for p in event["packs"]
         )
-    measured = f"{event.get('rule', '')} {event.get('value', '')}".strip()
-    limit = f" (limit {event['threshold']})" if "threshold" in event else ""
     other = f", stands for it: {event['matched']}" if "matched" in event else ""
     row = event.get("row", "")
-    told = f"{measured}{limit}{other}"
+    told = "; also ".join(_missed(failed) for failed in (event, *event.get("further", ()))) + other
     return f"{row}: {told}" if row and told else row or told
+
+
+def _missed(failed: dict[str, Any]) -> str:
+    """A rule with the value and the limit that it missed."""
+    value, limit = failed.get("value"), failed.get("threshold")
+    measured = f"{failed.get('rule', '')} {'' if value is None else value}".strip()
+    return measured if limit is None else f"{measured} (limit {limit})"
 
 
 def _cell(value: Any) -> str:

@@ -125,7 +125,7 @@ def _fate(drop: dict[str, Any]) -> str:
 
 
 def _reason(drop: dict[str, Any]) -> dict[str, Any]:
-    return {name: drop[name] for name in ("rule", "value", "threshold", "matched") if drop[name] is not None}
+    return {name: drop[name] for name in ("rule", "value", "threshold", "matched", "further") if drop[name] is not None}
 
 
 def _drops(report: StageReport, store: Store, column: str, wanted: set[str]) -> Iterator[dict[str, Any]]:

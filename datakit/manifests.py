@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from datakit.schemas import Kind
 
-STORE_FORMAT = 1
+STORE_FORMAT = 2
 """Version of the store's layout; a store of another version is refused by name."""
 
 
@@ -30,6 +30,8 @@ class PassRecord(Record):
     """Key of the shard as it stood after this stage."""
     stats: dict[str, Any]
     """`StageStats.as_dict()`."""
+    signals: str = ""
+    """Key of the signals that the stage measured of every row it got, kept and dropped; "" if it measures none."""
 
 
 class ShardRecord(Record):
@@ -44,8 +46,6 @@ class ShardRecord(Record):
     passes: tuple[PassRecord, ...] = ()
     drops: int = 0
     """Rows in the drop sidecar; 0: there is no sidecar."""
-    signals: bool = False
-    """Whether a sidecar with measured signals stands beside the shard."""
     source: str = ""
     """Name of the source file this shard was read from, "" after a corpus stage."""
 

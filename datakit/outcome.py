@@ -5,7 +5,8 @@ The conservation law, checked by the runner after every shard and by the tests o
     rows in  = kept + dropped + folded         folded: dropped with a named other row that stands for it (`matched`)
     rows out = kept + made
 
-A drop is a row in a sidecar (id, source_id, rule, value, threshold, matched), never the text.
+A drop is a row in a sidecar (id, source_id, rule, value, threshold, matched, further), never the text. It counts once,
+for its first rule; the other rules that the row fails stand in `further`.
 """
 
 from __future__ import annotations
@@ -27,15 +28,19 @@ class Drop:
     value: float | int | str | None = None
     threshold: float | int | str | None = None
     matched: str | None = None
+    further: tuple[Drop, ...] = ()
+    """The other rules that the row fails, in the stage's order; they count nowhere."""
 
 
 @cache
 def drops_schema() -> pa.Schema:
-    """The columns of a drop sidecar. `value` and `threshold` are text, spelled by `spell`."""
+    """The columns of a drop sidecar. `value` and `threshold` are text, spelled by `spell`; `further` is null unless the
+    row fails several rules."""
     import pyarrow as pa
 
     names = ("id", "source_id", "stage", "rule", "value", "threshold", "matched")
-    return pa.schema([(name, pa.large_string()) for name in names])
+    failed = pa.struct([(name, pa.large_string()) for name in ("rule", "value", "threshold")])
+    return pa.schema([*((name, pa.large_string()) for name in names), ("further", pa.list_(failed))])
 
 
 def spell(value: float | int | str | None) -> str | None:
@@ -52,14 +57,17 @@ def drops_table(rows: list[tuple[str, str, Drop]], stage: str = "") -> pa.Table:
             "id": row_id,
             "source_id": source_id,
             "stage": stage,
-            "rule": drop.rule,
-            "value": spell(drop.value),
-            "threshold": spell(drop.threshold),
+            **_told(drop),
             "matched": drop.matched,
+            "further": [_told(other) for other in drop.further] or None,
         }
         for row_id, source_id, drop in rows
     ]
     return pa.Table.from_pylist(records, drops_schema())
+
+
+def _told(drop: Drop) -> dict[str, str | None]:
+    return {"rule": drop.rule, "value": spell(drop.value), "threshold": spell(drop.threshold)}
 
 
 @dataclass(slots=True)
@@ -67,14 +75,13 @@ class Outcome:
     """What came of one batch of rows.
 
     `drops` is a table with `drops_schema()`; `counters` are free counts for the report ("EMAIL": 3), added up over
-    batches and shards; `signals` are measured values for all rows (kept and dropped), stored beside the shard.
+    batches and shards.
     """
 
     kept: pa.RecordBatch | pa.Table
     drops: pa.Table | None = None
     made: pa.RecordBatch | pa.Table | None = None
     counters: Counter[str] = field(default_factory=Counter)
-    signals: pa.RecordBatch | pa.Table | None = None
 
 
 @dataclass(slots=True)

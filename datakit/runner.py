@@ -28,7 +28,8 @@ from datakit.manifests import DatasetManifest, ShardRecord, StageReport, StepRec
 from datakit.outcome import StageStats
 from datakit.pipeline import Pipeline
 from datakit.schemas import Kind, concat, kind_of, table_from_rows
-from datakit.stage import CorpusStage, Env, RowStage, SinkStage, SourceStage, Stage
+from datakit.signals import signals_key
+from datakit.stage import CorpusStage, Env, MeasuredStage, RowStage, SinkStage, SourceStage, Stage
 from datakit.store import VERSION, Store
 from datakit.trainer import Event, Report
 from datakit.work import BATCH_ROWS, RowsJob, SourceJob, read_source, run_rows
@@ -83,6 +84,8 @@ class _Walk:
     reused: int = 0
     ran: int = 0
     plans: list[StepPlan] = field(default_factory=list)
+    measured: dict[str, tuple[Kind, list[str]]] = field(default_factory=dict)
+    """The kind of rows that a stage measures, and the keys of its signals, by the stage's name."""
     clock: Callable[[], float] = field(default=lambda: datetime.now(UTC).timestamp())
 
     def walk(self, stages: Sequence[Stage]) -> None:
@@ -137,6 +140,7 @@ class _Walk:
     def _rows(self, stages: list[RowStage]) -> bool:
         recipes = tuple(key_of(stage.keyed_as(self.seed)) for stage in stages)
         chains = [self._chain(shard.key, recipes) for shard in self.shards]
+        self._signals(stages, chains)
         done = {keys[-1]: record for keys in chains if (record := self.store.record(keys[-1]))}
         kind = self.kind
         for stage in stages:
@@ -161,6 +165,15 @@ class _Walk:
             stats = sum((StageStats.from_dict(one.stats) for one in passes), StageStats())
             self._report(stage, self.kind, stats, stage.notes(self.env), [record.key for record in self.shards])
         return True
+
+    def _signals(self, stages: list[RowStage], chains: list[tuple[str, ...]]) -> None:
+        """Where the signals of each stage that measures are kept, whether they are there already or not."""
+        kind = self.kind
+        for place, stage in enumerate(stages):
+            if isinstance(stage, MeasuredStage) and kind is not None:
+                before = [keys[place - 1] if place else s.key for s, keys in zip(self.shards, chains, strict=True)]
+                self.measured[stage.name] = kind, [signals_key(stage, key) for key in before]
+            kind = stage.gives(kind)
 
     def _corpus(self, stage: CorpusStage) -> bool:
         key = key_of("step", stage.keyed_as(self.seed), [shard.key for shard in self.shards])
@@ -249,6 +262,14 @@ def plan(pipeline: Pipeline, store: Store, *, cache: Path | None = None) -> list
     walk = _Walk(store, Serial(), _env(pipeline.seed, cache), pipeline.seed, ignore, dry=True)
     walk.walk(pipeline.stages)
     return walk.plans
+
+
+def measured(pipeline: Pipeline, store: Store) -> dict[str, tuple[Kind, list[str]]]:
+    """By stage: the kind of rows that it measures, and the keys of the signals of all shards in front of it, as far as
+    a run has come."""
+    walk = _Walk(store, Serial(), _env(pipeline.seed, None), pipeline.seed, ignore, dry=True)
+    walk.walk(pipeline.stages)
+    return walk.measured
 
 
 def run(

@@ -22,6 +22,9 @@ Four bases, by what a stage needs to see:
     CorpusStage   all shards at once, a wall in the pipeline     (dedup, synthesize, pack)
     SinkStage     looks at all shards, changes none; always runs (export)
 
+A row stage that compares measured values with thresholds is a MeasuredStage (quality): it gives its signals and its
+verdicts apart, so that a moved threshold measures nothing again.
+
 `use` names the stage; `version` is bumped by hand when its behaviour changes; `takes` says which kinds of row it reads;
 `rules` lists every word it may drop a row with. Two instances with equal identity make equal bytes, whatever the
 worker count, batch size, executor or machine. Module level of a stage file imports no heavy package (pyarrow, numba,
@@ -34,7 +37,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -47,7 +50,7 @@ from pydantic.fields import FieldInfo
 from datakit.canon import digest_file, key_of
 from datakit.errors import ConfigError, Problem
 from datakit.outcome import Drop, Outcome, drops_table
-from datakit.schemas import KINDS, Document, Kind, documents, replace_column
+from datakit.schemas import KINDS, Document, Kind, documents, kind_of, replace_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -187,6 +190,53 @@ class RowStage(Stage):
         raise NotImplementedError(f"{type(self).__name__} must open into a function")
 
 
+class MeasuredStage(RowStage):
+    """A row stage that measures every row, then decides from the figures alone.
+
+    The signals of a shard are kept under a key of `measures()` and the shard before, thresholds left out: a run with a
+    moved threshold decides anew and measures nothing, and `datakit rethreshold` tells what would change without reading
+    a text. So `judge` may look at nothing but the signals.
+    """
+
+    def measures(self) -> dict[str, Any]:
+        """What the signals depend on: settings and versions, no thresholds."""
+        return {"use": self.use, "version": self.version}
+
+    def measure(self, env: Env) -> MeasureWork:
+        """The function that measures: `id`, and signals of every row of a batch, in order."""
+        raise NotImplementedError(f"{type(self).__name__} must measure rows")
+
+    def judge(self, signals: pa.RecordBatch, kind: Kind) -> Judged:
+        """A verdict for every row of some signals."""
+        raise NotImplementedError(f"{type(self).__name__} must judge signals")
+
+    def settle(self, batch: pa.RecordBatch, signals: pa.RecordBatch) -> Outcome:
+        """The Outcome of rows whose signals are known."""
+        judged = self.judge(signals, kind_of(batch.schema))
+        for name, column in judged.columns.items():
+            batch = replace_column(batch, name, column)
+        return keep_where(batch, judged.verdicts, judged.counters)
+
+    def open(self, env: Env) -> RowWork:
+        """Measure and decide at once, where nothing is kept."""
+        measure = self.measure(env)
+
+        def work(batch: pa.RecordBatch) -> Outcome:
+            return self.settle(batch, measure(batch))
+
+        return work
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a MeasuredStage decides about some rows."""
+
+    verdicts: Sequence[Drop | None]
+    counters: Counter[str] = field(default_factory=Counter)
+    columns: Mapping[str, pa.Array] = field(default_factory=dict)
+    """Columns that the rows get, one value a row, dropped rows too."""
+
+
 class CorpusStage(Stage):
     """A stage that must see all shards."""
 
@@ -207,6 +257,7 @@ class SinkStage(Stage):
 
 
 RowWork = Callable[["pa.RecordBatch"], Outcome]
+MeasureWork = Callable[["pa.RecordBatch"], "pa.RecordBatch"]
 TableWork = Callable[["pa.Table", dict[str, Any]], "pa.Table"]
 ShardWork = Callable[["pa.Table", dict[str, Any]], Outcome]
 
@@ -401,7 +452,7 @@ def _stage_from_file(spec: str, settings: dict[str, Any]) -> Stage:
 
 
 __all__ = [
-    "Annotated", "Corpus", "CorpusStage", "Drop", "Env", "Execution", "Field", "FileRef", "Outbox", "Outcome",
-    "RowStage", "RowWork", "Shard", "SinkStage", "Source", "SourceStage", "Stage", "class_from_file", "fields_of",
-    "keep_where", "per_document", "require",
+    "Annotated", "Corpus", "CorpusStage", "Drop", "Env", "Execution", "Field", "FileRef", "Judged", "MeasureWork",
+    "MeasuredStage", "Outbox", "Outcome", "RowStage", "RowWork", "Shard", "SinkStage", "Source", "SourceStage", "Stage",
+    "class_from_file", "fields_of", "keep_where", "per_document", "require",
 ]  # fmt: skip

@@ -3,9 +3,9 @@
     <root>/format.json                       the layout's version
     <root>/objects/3f/3f9a….parquet          the rows of a shard
                       3f9a….drops.parquet    what was dropped while it was made, and why (never the text)
-                      3f9a….signals.parquet  measured values of all rows, dropped ones too
                       3f9a….json             the ShardRecord, written last: its existence means "done"
     <root>/steps/…                           the same for stages that see the whole corpus
+    <root>/signals/3f/3f9a….parquet          what a stage measured of all rows of a shard, keyed without thresholds
     <root>/parts/3f/3f9a….parquet            per-shard work that a corpus stage keeps (signatures, tokens, replies)
     <root>/names/<dataset>@<version>.json    a DatasetManifest
     <root>/adapters/<key>.json               an AdapterArtifact: which adapter was trained on which dataset
@@ -91,7 +91,6 @@ class Store:
         *,
         key: str | None = None,
         drops: pa.Table | None = None,
-        signals: pa.Table | None = None,
         **fields: Any,
     ) -> ShardRecord:
         """Write a shard and then its record; without `key` the shard is keyed by its content."""
@@ -101,8 +100,6 @@ class Store:
         self._put(self._at("objects", key, ".parquet"), data)
         if drops is not None and drops.num_rows:
             self._put(self._at("objects", key, ".drops.parquet"), parquet_bytes(drops))
-        if signals is not None:
-            self._put(self._at("objects", key, ".signals.parquet"), parquet_bytes(signals))
         record = ShardRecord(
             key=key,
             kind=kind,
@@ -110,7 +107,6 @@ class Store:
             digest=digest,
             bytes=len(data),
             drops=0 if drops is None else drops.num_rows,
-            signals=signals is not None,
             **fields,
         )
         self._put(self._at("objects", key, ".json"), canonical(record.model_dump(mode="json")))
@@ -128,10 +124,14 @@ class Store:
                 return self._read_parquet(path)
         return None
 
-    def read_signals(self, key: str) -> pa.Table | None:
-        """The signals sidecar of a shard, None if there is none."""
-        path = self._at("objects", key, ".signals.parquet")
+    def signals(self, key: str) -> pa.Table | None:
+        """What a stage measured of every row of a shard, None if it wasn't measured yet."""
+        path = self._at("signals", key, ".parquet")
         return self._read_parquet(path) if self.fs.exists(path) else None
+
+    def put_signals(self, key: str, table: pa.Table) -> None:
+        """Keep what a stage measured."""
+        self._put(self._at("signals", key, ".parquet"), parquet_bytes(table))
 
     def read_split(self, shards: Sequence[ShardRecord], split: str) -> pa.Table:
         """The rows of one split over some shards, in order; a null split counts as `train`."""

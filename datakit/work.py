@@ -16,7 +16,8 @@ from datakit.errors import DatakitError, StageError
 from datakit.manifests import PassRecord, ShardRecord, StepRecord
 from datakit.outcome import Outcome, StageStats
 from datakit.schemas import Kind, concat, kind_of, text_view
-from datakit.stage import Env, RowStage, RowWork, ShardWork, Source, SourceStage, TableWork
+from datakit.signals import Signals, signals_key
+from datakit.stage import Env, MeasuredStage, RowStage, RowWork, ShardWork, Source, SourceStage, TableWork
 from datakit.store import Store
 
 if TYPE_CHECKING:
@@ -77,11 +78,10 @@ def read_source(job: SourceJob) -> StepRecord:
 def run_rows(job: RowsJob) -> ShardRecord:
     """Take a shard through fused row stages: one read, one write; statistics and drops stay apart by stage."""
     table = job.store.read(job.shard)
-    works = [opened(s, r, job.env) for s, r in zip(job.stages, job.recipes, strict=True)]
+    works = [_worker(job, place) for place in range(len(job.stages))]
     stats = [StageStats() for _ in job.stages]
     kept: list[pa.Table] = []
     drops: list[pa.Table] = []
-    signals: list[pa.Table] = []
     for batch in batches(table, job.batch_rows):
         for place, (stage, work) in enumerate(zip(job.stages, works, strict=True)):
             with _named(stage.name, job.source):
@@ -90,24 +90,30 @@ def run_rows(job: RowsJob) -> ShardRecord:
             stats[place] += checked(stage, measured(stage, batch.num_rows, characters(batch), outcome, gone))
             if gone is not None:
                 drops.append(gone)
-            if outcome.signals is not None:
-                signals.append(as_table(outcome.signals))
             batch = as_batch(outcome.kept)
         kept.append(as_table(batch))
     passes = tuple(
-        PassRecord(stage=s.name, key=key, stats=one.as_dict())
-        for s, key, one in zip(job.stages, job.keys, stats, strict=True)
+        PassRecord(stage=s.name, key=key, stats=one.as_dict(), signals=w.keep() if isinstance(w, Signals) else "")
+        for s, key, one, w in zip(job.stages, job.keys, stats, works, strict=True)
     )
-    rows, gone, measures = joined(kept) or table.slice(0, 0), joined(drops), joined(signals)
+    rows, gone = joined(kept) or table.slice(0, 0), joined(drops)
     return job.store.put_shard(
         rows,
         kind_of(rows.schema),
         key=job.keys[-1],
         drops=by_stage(gone),
-        signals=measures,
         source=job.source,
         passes=passes,
     )
+
+
+def _worker(job: RowsJob, place: int) -> RowWork | Signals:
+    """The stage's function; a stage that measures gets the signals that the store has of this shard."""
+    stage = job.stages[place]
+    if not isinstance(stage, MeasuredStage):
+        return opened(stage, job.recipes[place], job.env)
+    before = job.keys[place - 1] if place else job.shard
+    return Signals(job.store, stage, signals_key(stage, before), job.env)
 
 
 def run_part(job: tuple[Store, str, str, TableWork, dict[str, Any], Sequence[str] | None]) -> str:
@@ -190,7 +196,8 @@ def stamped(drops: pa.Table | None, stage: Any) -> pa.Table | None:
 
     if drops is None or not drops.num_rows:
         return None
-    for rule in drops.column("rule").unique().to_pylist():
+    further = drops.column("further").combine_chunks().flatten().field("rule")
+    for rule in {*drops.column("rule").unique().to_pylist(), *further.unique().to_pylist()}:
         if rule not in stage.rules:
             raise StageError(f"{stage.name} dropped a row by the rule {rule!r}, which it doesn't declare")
     names = pa.array([stage.name] * drops.num_rows, pa.large_string())

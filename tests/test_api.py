@@ -71,6 +71,7 @@ def project(here: Path) -> Path:
     stages = ("{use: ingest, files: 자료.jsonl}", "normalize", "pii")
     pipeline_file(*stages)
     pipeline_file(*stages, name="r", more="refresh: {keep: 2}\n")
+    pipeline_file(stages[0], "quality", name="q")
     return here
 
 
@@ -87,6 +88,10 @@ PAIRS = {
     "check": Pair(lambda: api.check("p.yaml", set=["normalize.id=n"]), ["check", "p.yaml", "--set", "normalize.id=n"]),
     "plan": Pair(lambda: api.plan("p.yaml", store="other"), ["plan", "p.yaml", "--store", "other"]),
     "run": Pair(lambda: api.run("p.yaml"), ["run", "p.yaml"]),
+    "rethreshold": Pair(
+        lambda: api.rethreshold("q.yaml", set=["quality.min_words=9"]),
+        ["rethreshold", "q.yaml", "--set", "quality.min_words=9"],
+    ),
     "stages": Pair(api.stages, ["stages"]),
     "stage": Pair(lambda: api.stages("pii"), ["stages", "pii"]),
     "plugins": Pair(api.plugins, ["plugins"]),
@@ -133,6 +138,7 @@ def test_every_command_is_compared() -> None:
 @pytest.mark.parametrize("name", list(PAIRS))
 def test_command_gives_what_the_function_gives(project: Path, name: str) -> None:
     api.run("p.yaml")
+    api.run("q.yaml")
     api.refresh("r.yaml")
     api.train("p", PARROT, {}, out="trained")
     pair = PAIRS[name]

@@ -375,7 +375,9 @@ def torn(root: Path) -> list[str]:
         record, data = ShardRecord.model_validate_json(path.read_bytes()), path.with_suffix(".parquet")
         if not data.is_file() or digest_file(data) != record.digest:
             found.append(data.name)
-        sidecars = ["drops"] * bool(record.drops) + ["signals"] * record.signals
+        sidecars = ["drops"] * bool(record.drops)
+        measured = [one.signals for one in record.passes if one.signals]
+        found += [key for key in measured if not (root / "signals" / key[:2] / f"{key}.parquet").is_file()]
         found += [f"{path.stem}.{name}" for name in sidecars if not path.with_suffix(f".{name}.parquet").is_file()]
     for path in root.glob("steps/*/*.json"):
         step = StepRecord.model_validate_json(path.read_bytes())

@@ -92,16 +92,18 @@ def test_quality_several_failing_rules_drop_once_and_are_all_counted() -> None:
     assert rules(applied) == ["few_characters"]
     assert {"fails few_characters", "fails few_words", "fails symbols"} <= set(applied.stats.counters)
     assert applied.stats.conserved
+    further = applied.drops.to_pylist()[0]["further"]
+    assert further[0] == {"rule": "few_words", "value": "1", "threshold": "5"}
+    assert "symbols" in {failed["rule"] for failed in further}
+    assert len(further) + 1 == sum(n for name, n in applied.stats.counters.items() if name.startswith("fails "))
 
 
 def test_quality_signals_are_written_for_kept_and_dropped_rows() -> None:
     rows = [{"id": "1", "source_id": "a", "text": "좋아요"}, {"id": "2", "source_id": "b", "text": BAD["symbols"][0]}]
-    outcome = Quality().open(Env())(table_from_rows(rows, "document").to_batches()[0])
-    assert outcome.kept.num_rows == 1
-    assert outcome.signals is not None
-    assert outcome.signals.column("id").to_pylist() == ["1", "2"]
-    assert {str(field.type) for field in outcome.signals.schema if field.name != "id"} == {"float"}
-    assert outcome.signals.column("quality.hangul_share").to_pylist() == [1.0, 0.0]
+    signals = Quality().measure(Env())(table_from_rows(rows, "document").to_batches()[0])
+    assert signals.column("id").to_pylist() == ["1", "2"]
+    assert {str(field.type) for field in signals.schema if field.name.startswith("quality.")} == {"float"}
+    assert signals.column("quality.hangul_share").to_pylist() == [1.0, 0.0]
 
 
 def test_quality_short_instruction_rows_stay() -> None:

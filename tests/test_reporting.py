@@ -29,7 +29,19 @@ from datakit.reporting.page import settings_of
 from datakit.reporting.texts import cut, duplicates, gate, in_turn
 from datakit.runner import run
 from datakit.schemas import Kind, row_id, schema_of, table_from_rows
-from datakit.stage import Corpus, CorpusStage, Env, Outbox, RowStage, RowWork, Source, SourceStage, keep_where
+from datakit.stage import (
+    Corpus,
+    CorpusStage,
+    Env,
+    Judged,
+    MeasuredStage,
+    MeasureWork,
+    Outbox,
+    RowStage,
+    RowWork,
+    Source,
+    SourceStage,
+)
 from datakit.store import Store
 
 SECRET = "canary.kim@example.com"
@@ -73,21 +85,22 @@ class Read(SourceStage):
         yield Outcome(table_from_rows(rows, "document"))
 
 
-class Short(RowStage):
+class Short(MeasuredStage):
     """Drops short texts and measures all."""
 
     use: ClassVar[str] = "quality"
     rules: ClassVar[tuple[str, ...]] = ("few_characters",)
 
-    def open(self, env: Env) -> RowWork:
-        def work(batch: pa.RecordBatch) -> Outcome:
-            sizes = [len(text) for text in batch.column("text").to_pylist()]
-            outcome = keep_where(batch, [Drop("few_characters", size, 5) if size < 5 else None for size in sizes])
-            signals = {"id": batch.column("id"), "quality.characters": pa.array(sizes, pa.float32())}
-            outcome.signals = pa.table(signals)
-            return outcome
+    def measure(self, env: Env) -> MeasureWork:
+        def work(batch: pa.RecordBatch) -> pa.RecordBatch:
+            sizes = pa.array([len(text) for text in batch.column("text").to_pylist()], pa.float32())
+            return pa.RecordBatch.from_pydict({"id": batch.column("id"), "quality.characters": sizes})
 
         return work
+
+    def judge(self, signals: pa.RecordBatch, kind: Kind) -> Judged:
+        sizes = signals.column("quality.characters").to_pylist()
+        return Judged([Drop("few_characters", int(size), 5) if size < 5 else None for size in sizes])
 
 
 class Fold(CorpusStage):

@@ -116,8 +116,21 @@ def test_terminal_marks_what_differs_and_says_what_json_says(rows: Path) -> None
     assert "«토»요일" in told
     for row in api.drops("p", rule="near_copy")["rows"]:
         assert all(
-            str(value) in told for value in without_text(row).values() if value not in (row["id"], row["matched"])
+            str(value) in told for value in without_text(row).values() if value not in (None, row["id"], row["matched"])
         )
+
+
+def test_every_rule_that_a_row_failed_is_named(here: Path) -> None:
+    (here / "rows.jsonl").write_text(
+        json.dumps({"text": "자전거수리 자전거수리비용 자전거수리점 " * 20}, ensure_ascii=False), encoding="utf-8"
+    )
+    run("{use: ingest, files: rows.jsonl}", "quality", "pii")
+    row = api.drops("p")["rows"][0]
+    also = [failed["rule"] for failed in row["further"]]
+    assert len({row["rule"], *also}) == 1 + len(also) > 1
+    told = call("drops", "p").out
+    assert "also" in told
+    assert all(rule in told for rule in also)
 
 
 def test_version_without_drops_says_so(rows: Path) -> None:

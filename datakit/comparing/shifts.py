@@ -114,9 +114,9 @@ def _signals(side: Side) -> dict[str, np.ndarray]:
     import pyarrow as pa
 
     parts: dict[str, list[np.ndarray]] = {}
-    shards = (shard for report in side.manifest.stages for shard in side.store.shards_of(report) if shard.signals)
-    for key in dict.fromkeys(shard.key for shard in shards):
-        table = side.store.read_signals(key)
+    shards = (shard for report in side.manifest.stages for shard in side.store.shards_of(report))
+    for key in dict.fromkeys(one.signals for shard in shards for one in shard.passes if one.signals):
+        table = side.store.signals(key)
         for field in table.schema if table is not None else ():
             if table is not None and pa.types.is_floating(field.type):
                 parts.setdefault(field.name, []).append(table.column(field.name).drop_null().to_numpy())

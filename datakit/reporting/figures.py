@@ -260,13 +260,13 @@ def _tasks(store: Store, report: StageReport | None) -> dict[str, Counter[str]]:
 
 
 def _signals(manifest: DatasetManifest, store: Store) -> list[Signal]:
-    """Every measured signal of every stage that left a sidecar, in the order the stage wrote them."""
+    """Every signal of every stage that measures, in the order the stage wrote them."""
     import numpy as np
 
     columns: dict[str, list[np.ndarray]] = {}
-    for key in dict.fromkeys(shard.key for report in manifest.stages for shard in store.shards_of(report)):
-        record = store.record(key)
-        table = store.read_signals(key) if record and record.signals else None
+    shards = [shard for report in manifest.stages for shard in store.shards_of(report)]
+    for key in dict.fromkeys(one.signals for shard in shards for one in shard.passes if one.signals):
+        table = store.signals(key)
         for name, values in _numbers(table).items() if table is not None else ():
             columns.setdefault(name, []).append(values)
     return [_signal(name, np.concatenate(parts)) for name, parts in columns.items()]

@@ -14,15 +14,19 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from datakit.schemas import kind_of, text_view
-from datakit.stage import Drop, Env, Field, FileRef, Outcome, RowStage, RowWork, keep_where
-from datakit.stages.quality.profiles import PROFILES, RULES, Rule, profile_for
+from datakit.schemas import Kind, text_view
+from datakit.stage import Drop, Env, Field, FileRef, Judged, MeasuredStage, MeasureWork
+from datakit.stages.quality.judge import Judge, drop_of
+from datakit.stages.quality.profiles import PROFILES, RULES, profile_for
 from datakit.stages.quality.words import ENDINGS, FURNITURE, MENU, STOP_WORDS
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+SCORE = "quality.score"
+SIGNALS_VERSION = 2
+"""Raised when a signal's meaning changes: signals that were kept are then measured again."""
 Share = Annotated[float, Field(ge=0, le=1)] | None
 Count = Annotated[int, Field(ge=0)] | None
 Length = Annotated[float, Field(ge=0)] | None
@@ -31,7 +35,7 @@ Profile = Literal[
 ]  # fmt: skip
 
 
-class Quality(RowStage):
+class Quality(MeasuredStage):
     """Measures every text and drops what fails a threshold: too short, repeated, boilerplate, mash, keyword lists."""
 
     use: ClassVar[str] = "quality"
@@ -85,74 +89,50 @@ class Quality(RowStage):
     min_sentence_lines: Share = None
     """Least lines that end as a sentence does."""
 
-    def open(self, env: Env) -> RowWork:
+    def measures(self) -> dict[str, Any]:
+        settings = self.identity()
+        return {"use": self.use, "signals": SIGNALS_VERSION, "phrases": settings["phrases"]}
+
+    def measure(self, env: Env) -> MeasureWork:
         from datakit.kernels import phrases, signals
         from datakit.kernels.compiled import announce
 
         announce(env.tell, "text kernels", signals.measure, phrases.cover)
         stop_table = signals.stop_table(STOP_WORDS, ENDINGS)
         phrase_table = phrases.compile_phrases([*FURNITURE, *_lines_of(self.phrases)], MENU)
-        judges = {name: _Judge(self, thresholds) for name, thresholds in PROFILES.items()}
 
-        def work(batch: pa.RecordBatch) -> Outcome:
-            measured = _measured(batch, stop_table, phrase_table)
-            kind, langs = kind_of(batch.schema), batch.column("lang").to_pylist()
-            scripts = zip(langs, measured["hangul_share"].tolist(), measured["latin_share"].tolist(), strict=True)
-            rows_of: dict[str, list[int]] = {}
-            for row, (lang, hangul, latin) in enumerate(scripts):
-                rows_of.setdefault(profile_for(self.profile, kind, lang, hangul, latin), []).append(row)
-            verdicts: list[Drop | None] = [None] * batch.num_rows
-            counters: Counter[str] = Counter()
-            for name, rows in sorted(rows_of.items()):
-                judges[name].judge(measured, rows, verdicts, counters)
-            outcome = keep_where(batch, verdicts, counters)
-            outcome.signals = _signals_table(batch, measured)
-            return outcome
+        def work(batch: pa.RecordBatch) -> pa.RecordBatch:
+            return _signals_table(batch, _measured(batch, stop_table, phrase_table))
 
         return work
 
-
-class _Judge:
-    """The rules of one profile with the stage's own thresholds over it."""
-
-    def __init__(self, settings: Quality, thresholds: dict[str, float]) -> None:
-        own = {rule.setting: getattr(settings, rule.setting) for rule in RULES}
-        given = thresholds | {name: value for name, value in own.items() if value is not None}
-        self.rules = [(rule, given[rule.setting]) for rule in RULES if rule.setting in given]
-
-    def judge(
-        self,
-        measured: dict[str, np.ndarray[Any, Any]],
-        rows: list[int],
-        verdicts: list[Drop | None],
-        counters: Counter[str],
-    ) -> None:
-        """Fill in `verdicts` of `rows`, and count every rule that fails."""
+    def judge(self, signals: pa.RecordBatch, kind: Kind) -> Judged:
         import numpy as np
+        import pyarrow as pa
 
-        at = np.array(rows)
-        for rule, threshold in self.rules:
-            values, limits, failed = _failing(rule, threshold, measured, at)
-            for k in np.flatnonzero(failed).tolist():
-                counters[f"fails {rule.name}"] += 1
-                if verdicts[rows[k]] is None:
-                    limit = float(limits[k])
-                    verdicts[rows[k]] = Drop(rule.name, float(values[k]), int(limit) if limit.is_integer() else limit)
+        measured = {name.removeprefix("quality."): signals.column(name).to_numpy() for name in signals.schema.names[2:]}
+        rows_of: dict[str, list[int]] = {}
+        scripts = zip(
+            signals.column("lang").to_pylist(),
+            measured["hangul_share"].tolist(),
+            measured["latin_share"].tolist(),
+            strict=True,
+        )
+        for row, (lang, hangul, latin) in enumerate(scripts):
+            rows_of.setdefault(profile_for(self.profile, kind, lang, hangul, latin), []).append(row)
+        verdicts: list[Drop | None] = [None] * signals.num_rows
+        scores, counters = np.ones(signals.num_rows, np.float32), Counter[str]()
+        for name, rows in sorted(rows_of.items()):
+            judge, at = Judge(self.thresholds(name)), np.array(rows)
+            scores[at] = judge.scores(measured, at)
+            for row, failed in judge.failures(measured, at, counters).items():
+                verdicts[row] = drop_of(failed)
+        return Judged(verdicts, counters, {SCORE: pa.array(scores)})
 
-
-def _failing(
-    rule: Rule, threshold: float, measured: dict[str, np.ndarray[Any, Any]], at: np.ndarray[Any, Any]
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """(value, limit, whether it fails) for the rows `at`; of several signals the first that fails is told."""
-    import numpy as np
-
-    told = np.zeros(len(at)), np.zeros(len(at)), np.zeros(len(at), np.bool_)
-    judged = measured[rule.unit][at] >= rule.least_units
-    for signal, share in rule.signals:
-        values, limit = measured[signal][at], threshold * share
-        new = judged & ~told[2] & (values < limit if rule.side == "least" else values > limit)
-        told[0][new], told[1][new], told[2][new] = values[new], limit, True
-    return told
+    def thresholds(self, profile: str) -> dict[str, float]:
+        """The limits for rows of a profile, by setting: the profile's, and the stage's own over them."""
+        own = {rule.setting: getattr(self, rule.setting) for rule in RULES}
+        return PROFILES[profile] | {name: value for name, value in own.items() if value is not None}
 
 
 def _measured(batch: pa.RecordBatch, stop_table: Any, phrase_table: Any) -> dict[str, np.ndarray[Any, Any]]:
@@ -175,7 +155,7 @@ def _signals_table(batch: pa.RecordBatch, measured: dict[str, np.ndarray[Any, An
     import pyarrow as pa
 
     columns = {f"quality.{name}": pa.array(values.astype(np.float32)) for name, values in measured.items()}
-    return pa.RecordBatch.from_pydict({"id": batch.column("id"), **columns})
+    return pa.RecordBatch.from_pydict({"id": batch.column("id"), "lang": batch.column("lang"), **columns})
 
 
 def _lines_of(path: str) -> list[str]:
