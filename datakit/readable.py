@@ -145,11 +145,13 @@ class Reader:
 
 def _cleaner(manifest: DatasetManifest) -> RowWork | None:
     """The pipeline's last `pii` stage at work; None if there is none or if it can't open here."""
-    entries = [entry for entry in manifest.recipe.get("stages", []) if entry.get("use") == "pii"]
+    pairs = zip(manifest.stages, manifest.recipe.get("stages", []), strict=False)
+    entries = [entry for report, entry in pairs if report.use == "pii"]
     if not entries:
         return None
-    stage = stage_class("pii").model_validate({name: v for name, v in entries[-1].items() if name != "use"})
     try:
+        settings = {name: value for name, value in entries[-1].items() if name != "use"}
+        stage = stage_class(entries[-1]["use"]).model_validate(settings)
         return stage.open(Env(manifest.seed)) if isinstance(stage, RowStage) else None
     except ConfigError:
         # The key for `hash` is stored nowhere: without it there is no text to show, and the caller says so.

@@ -24,9 +24,10 @@ from datakit.registry import names, stage_class
 from datakit.reporting import dataset_card, write_report
 from datakit.reporting import labels as words
 from datakit.reporting.charts import loss_curve
+from datakit.reporting.clusters import duplicates
 from datakit.reporting.figures import EDGES, collect
 from datakit.reporting.page import settings_of
-from datakit.reporting.texts import cut, duplicates, gate, in_turn
+from datakit.reporting.texts import cut, gate, in_turn
 from datakit.runner import run
 from datakit.schemas import Kind, row_id, schema_of, table_from_rows
 from datakit.stage import (
@@ -441,7 +442,7 @@ def test_report_of_no_rows_at_all_is_a_page(tmp_path: Path, monkeypatch: pytest.
 
 def test_page_escapes_text_of_documents_and_models(page: str) -> None:
     scripts = [attrs for tag, attrs in parsed(page).tags if tag == "script"]
-    assert len(scripts) == 1  # the page's own, which picks the language
+    assert len(scripts) == 2  # the page's own: one picks the language, one finds clusters
     assert "&lt;script&gt;alert(" in page
     assert SCRIPT not in page
 
@@ -490,7 +491,8 @@ def test_report_hides_ids_that_the_file_gave_its_rows(tmp_path: Path) -> None:
     found = duplicates(manifest, store, gate(manifest))
     assert found is not None
     assert found.examples[0].copies[0].source_id == "ingest.jsonl:2"
-    assert "[EMAIL]" in (found.examples[0].text or "")
+    assert "[이메일]" in (found.examples[0].text or "")
+    assert SECRET not in str(found)
 
 
 def test_settings_hide_personal_lists_and_credentials() -> None:

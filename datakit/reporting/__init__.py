@@ -15,9 +15,10 @@ from datakit.errors import StoreError
 from datakit.manifests import DatasetManifest
 from datakit.reporting.adapters import read_trained
 from datakit.reporting.card import dataset_card
+from datakit.reporting.clusters import duplicates
 from datakit.reporting.figures import collect
 from datakit.reporting.page import Page, render
-from datakit.reporting.texts import duplicates, gate, samples
+from datakit.reporting.texts import gate, samples
 from datakit.store import Store
 
 __all__ = ["dataset_card", "write_report"]

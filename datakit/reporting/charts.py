@@ -88,6 +88,27 @@ def loss_curve(curve: Sequence[dict[str, float]], held_out: Sequence[tuple[float
     return _svg(plain("loss_curve"), Markup("").join(body))
 
 
+def band_curve(curve: Sequence[tuple[float, float]], threshold: float | None) -> Markup:
+    """The share of pairs that the bands bring together, by similarity; the threshold as a line."""
+
+    def at(similarity: float, share: float) -> tuple[float, float]:
+        return LEFT + PLOT_WIDTH * similarity, TOP + PLOT_HEIGHT * (1 - share)
+
+    body = []
+    for share in (0.0, 0.5, 1.0):
+        x, y = at(share, share)
+        body += [_rule(y), _text(LEFT - 5, y + 3.5, f"{share:.0%}", "end")]
+        body.append(_text(x, HEIGHT - 7, f"{share:.1f}", "end" if share == 1 else "middle"))
+    if threshold is not None:
+        x, _ = at(threshold, 0)
+        body.append(
+            Markup('<line class="limit" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(_n(x), TOP, TOP + PLOT_HEIGHT)
+        )
+        body.append(_text(x - 4, TOP + PLOT_HEIGHT - 6, f"{threshold:g}", "end"))
+    body.append(_line("bold", [at(*point) for point in curve]))
+    return _svg(plain("band_curve"), Markup("").join(body))
+
+
 def _columns(one: Lengths, first: int, last: int, step: float, top: int) -> Markup:
     drawn = []
     for place in range(first, last + 1):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 256 << 20
 """Bytes of a stage's shards whose texts and tokens are measured; small columns are always read whole."""
+FAILS = "fails "
+"""Begins the counters of a stage that looks at every rule of every row."""
 EDGES = sorted({round(10 ** (k / 6)) for k in range(43)})
 """Borders of length bins: six a decade, from 1 to ten million."""
 
@@ -91,6 +93,26 @@ class Signal:
         return self.low == self.high
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of a stage: rows that failed it, and rows that it dropped (a row goes by the first rule it fails)."""
+
+    stage: str
+    name: str
+    failed: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a stage that selects compared: a line a method, the columns as the stage named them."""
+
+    stage: str
+    chosen: str
+    columns: list[str]
+    lines: list[tuple[str, list[Any]]]
+
+
 @dataclass(slots=True)
 class Figures:
     """Everything the page shows except text."""
@@ -104,6 +126,8 @@ class Figures:
     tasks: dict[str, Counter[str]]
     tokens: dict[str, Any]
     packing: dict[str, Any]
+    rules: list[Rule] = field(default_factory=list)
+    choices: list[Choices] = field(default_factory=list)
     licences: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
 
@@ -134,6 +158,8 @@ def collect(manifest: DatasetManifest, store: Store) -> Figures:
         tasks=_tasks(store, last.get("example")),
         tokens=manifest.note("tokenize"),
         packing=manifest.note("pack"),
+        rules=_rules(manifest.stages),
+        choices=[found for report in manifest.stages if (found := _choices(report))],
         licences=_counts(store, store.shards_of(wordy[-1]), "licence") if wordy else Counter(),
         splits=_splits(manifest, store),
     )
@@ -158,13 +184,34 @@ def _funnel(reports: Sequence[StageReport]) -> list[tuple[Kind, list[Step]]]:
         before = steps[-1].gives if steps else report.kind
         stats = report.stats
         rules = sorted(stats.get("rules", {}).items(), key=_most_first)
-        counters = sorted(stats.get("counters", {}).items(), key=_most_first)
+        counted = {name: n for name, n in stats.get("counters", {}).items() if not name.startswith(FAILS)}
+        counters = sorted(counted.items(), key=_most_first)
         figures = {name: int(stats[name]) for name in ("rows_in", "kept", "dropped", "folded", "made")}
         source = is_source(report)
         kind = report.kind if source else before
         more: dict[str, Any] = {**figures, "rules": rules, "counters": counters, "source": source}
         steps.append(Step(report.id, report.use, kind, report.kind, **more))
     return [(kind, list(group)) for kind, group in groupby(steps, key=lambda step: step.kind)]
+
+
+def _rules(reports: Sequence[StageReport]) -> list[Rule]:
+    """Every rule that rows failed, of the stages that look at all rules (their counters are `fails RULE`)."""
+    found = []
+    for report in reports:
+        failed = {name[len(FAILS) :]: n for name, n in report.stats["counters"].items() if name.startswith(FAILS)}
+        for name, count in sorted(failed.items(), key=_most_first):
+            found.append(Rule(report.id, name, count, report.stats["rules"].get(name, 0)))
+    return found
+
+
+def _choices(report: StageReport) -> Choices | None:
+    """The table of methods that a stage left in its notes: {method: {figure: number or {name: number}}}."""
+    methods = report.notes.get("methods")
+    if not isinstance(methods, dict) or not all(isinstance(line, dict) for line in methods.values()):
+        return None
+    columns = list(dict.fromkeys(name for line in methods.values() for name in line))
+    lines = [(name, [line.get(column) for column in columns]) for name, line in methods.items()]
+    return Choices(report.id, str(report.notes.get("chosen", "")), columns, lines)
 
 
 def _most_first(item: tuple[str, int]) -> tuple[int, str]:

@@ -65,13 +65,26 @@ WORDS: dict[str, tuple[str, str]] = {
     "largest": ("Largest cluster", "가장 큰 묶음"),
     "folded_rows": ("Copies folded", "묶인 사본"),
     "cluster_size": ("Rows in a cluster", "묶음 속 행 수"),
-    "cluster_examples": ("The largest clusters", "큰 묶음부터 보기"),
+    "cluster_examples": ("Look into the clusters", "중복 묶음 들여다보기"),
+    "cluster_help": (
+        "{shown} of {all}: the largest, and those whose copies are least alike. Open one to see what differs.",
+        "전체 {all}개 가운데 큰 묶음과 유사도가 낮은 묶음 {shown}개입니다. 펼치면 서로 다른 곳이 표시됩니다.",
+    ),
+    "find_cluster": ("Find", "찾기"),
+    "order_by": ("Order", "차례"),
+    "by_size": ("largest first", "큰 묶음부터"),
+    "by_similarity": ("least alike first", "덜 비슷한 것부터"),
+    "rows_word": ("rows", "건"),
+    "similarity_from": ("similarity from {lowest}", "유사도 {lowest}부터"),
+    "goes": ("Goes", "빠진 글"),
+    "band_curve": ("Which pairs the search finds", "검색이 찾아내는 비율"),
+    "band_help": (
+        "Share of the pairs of a similarity that are compared exactly; the line is the threshold.",
+        "유사도에 따라 두 글을 실제로 견주어 보는 비율입니다. 세로선은 기준값입니다.",
+    ),
+    "pairs_found": ("pairs found", "찾는 비율"),
     "survivor": ("Stays", "남은 글"),
     "similarity": ("similarity", "유사도"),
-    "text_gone": (
-        "A later stage dropped the row that stayed, so there is no text to show.",
-        "남은 글도 뒤 단계에서 버려져 보여 줄 글이 없습니다.",
-    ),
     "more_copies": ("and {count} more", "그 밖에 {count}건"),
     "pii": ("Personal data", "개인정보"),
     "pii_help": (
@@ -99,7 +112,23 @@ WORDS: dict[str, tuple[str, str]] = {
         "pass this page on.",
         "요청에 따라 글을 그대로 보여 줍니다. `pii` 단계를 거치지 않은 글이니 이 보고서를 다른 사람에게 넘기지 마세요.",
     ),
-    "quality": ("Quality signals", "품질 신호"),
+    "quality": ("Quality", "품질"),
+    "signals": ("Signals", "품질 신호"),
+    "failed_rules": ("Rules that rows failed", "행이 어긴 규칙"),
+    "failed_rules_help": (
+        "A row may fail several rules; it is dropped by the first, and every one it fails is counted.",
+        "한 행이 여러 규칙을 어길 수 있습니다. 첫 규칙으로 버리되, 어긴 규칙은 모두 셉니다.",
+    ),
+    "rule": ("Rule", "규칙"),
+    "failed": ("Rows that fail", "어긴 행"),
+    "dropped_by": ("Dropped by it", "이 규칙으로 버림"),
+    "choices": ("What each way of choosing would keep", "고르는 방법에 따라 남는 것"),
+    "choices_help": (
+        "Every method chose as many rows from the same ones. Random and longest are the baselines to beat.",
+        "모든 방법이 같은 행에서 같은 수를 골랐습니다. ‘무작위’와 ‘긴 답’보다 나아야 쓸 만한 방법입니다.",
+    ),
+    "chosen_by": ("{stage} chose by: {method}", "{stage} 단계가 고른 방법: {method}"),
+    "method": ("Method", "방법"),
     "quality_help": (
         "Measured on every row that reached the stage, also on those it dropped.",
         "단계에 들어온 모든 행에서 쟀습니다. 버린 행도 들어 있습니다.",
@@ -284,6 +313,8 @@ RULES: dict[str, tuple[str, str]] = {
     "ellipses": ("lines cut short", "말줄임표로 끊긴 줄이 많음"),
     "few_sentences": ("few full sentences", "온전한 문장이 적음"),
     "no_task": ("no task found", "만들 과제 없음"),
+    "not_selected": ("not selected", "뽑히지 않음"),
+    "high_ifd": ("question and answer don't fit", "질문과 답이 맞지 않음"),
     "not_used": ("not used", "쓰지 않음"),
     "sampled_out": ("over its quota", "정한 몫을 넘음"),
     "no_answer": ("no answer", "답이 없음"),
@@ -350,7 +381,36 @@ TASKS: dict[str, tuple[str, str]] = {
     "write": ("Write to a title", "제목으로 쓰기"),
 }
 
-TABLES = {"kind": KINDS, "stage": STAGES, "rule": RULES, "pii": PERSONAL, "lang": LANGUAGES, "task": TASKS}
+COLUMNS: dict[str, tuple[str, str]] = {
+    "rows": ("rows", "행"),
+    "characters": ("mean characters", "평균 글자 수"),
+    "lang": ("languages", "언어"),
+    "task": ("tasks", "과제"),
+    "quality": ("mean quality", "평균 품질"),
+    "ifd": ("mean IFD", "평균 IFD"),
+    "perplexity": ("mean perplexity", "평균 혼란도"),
+    "overlap": ("same rows as", "겹치는 행"),
+}
+
+METHODS: dict[str, tuple[str, str]] = {
+    "all rows": ("all rows", "모든 행"),
+    "random": ("random", "무작위"),
+    "longest": ("longest", "긴 답"),
+    "quality": ("quality", "품질 점수"),
+    "ifd": ("difficulty (IFD)", "난이도(IFD)"),
+    "diverse": ("diverse", "다양성"),
+}
+
+TABLES = {
+    "kind": KINDS,
+    "stage": STAGES,
+    "rule": RULES,
+    "pii": PERSONAL,
+    "lang": LANGUAGES,
+    "task": TASKS,
+    "column": COLUMNS,
+    "method": METHODS,
+}
 
 
 def both(english: object, korean: object) -> Markup:

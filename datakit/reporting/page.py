@@ -17,8 +17,12 @@ from datakit.manifests import DatasetManifest
 from datakit.readable import CREDENTIALS, HIDDEN_SETTINGS
 from datakit.reporting import charts, labels
 from datakit.reporting.adapters import Trained
+from datakit.reporting.clusters import Duplicates
 from datakit.reporting.figures import EDGES, Figures, LengthChart, Step
-from datakit.reporting.texts import Duplicates, Gate, Sample, cut
+from datakit.reporting.texts import Gate, Sample, cut
+
+MOST_SHARES = 4
+"""Shares listed in one cell of a stage's own table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,15 @@ def render(page: Page) -> str:
         spark=charts.spark,
         length_chart=charts.length_chart,
         loss_curve=charts.loss_curve,
+        band_curve=charts.band_curve,
+        marked=marked,
         stage_bar=stage_bar,
         replaced=replaced,
         table_rows=table_rows,
         task_name=task_name,
         fertility_name=fertility_name,
     )
-    env.filters.update(number=number, percent=percent, decimal=decimal, cell=cell, cut=cut)
+    env.filters.update(number=number, percent=percent, decimal=decimal, cell=cell, cut=cut, listed=listed)
     manifest, trained = page.manifest, page.trained
     text = env.get_template("page.html.j2").render(
         m=manifest,
@@ -203,6 +209,20 @@ def _spelled(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return cut(CREDENTIALS.sub("", str(value)), 80)
+
+
+def marked(pieces: Sequence[tuple[str, bool]]) -> Markup:
+    """A text in pieces, those that differ as <mark>."""
+    return Markup("").join(Markup("<mark>{}</mark>").format(text) if differs else text for text, differs in pieces)
+
+
+def listed(value: Any) -> str:
+    """A cell of a stage's own table: a number, or names with their shares, most first."""
+    if not isinstance(value, dict):
+        return cell(value, 4)
+    shares = sorted(value.items(), key=lambda item: (-item[1], item[0]))
+    told = [f"{name.rpartition('/')[2] or '–'} {percent(share)}" for name, share in shares[:MOST_SHARES]]
+    return ", ".join([*told, "…"] if len(shares) > MOST_SHARES else told)
 
 
 def number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The only text a report shows: rows as they stand after the last `pii` stage, duplicate clusters, model answers.
+"""Rows to read, and what decides whether a page shows any text: rows as they stand after the last `pii` stage.
 
 `gate` decides once for the whole page: a pipeline without `pii` closes it, as do rows read in behind the last `pii`.
 What a file gave its rows as ids (`id_field`) may itself be personal, so such ids stay hidden unless the gate is raw.
@@ -15,16 +15,10 @@ from typing import Any, Literal
 from datakit.manifests import DatasetManifest, StageReport
 from datakit.readable import is_source
 from datakit.reporting.figures import has_text, spread
-from datakit.schemas import TEXT_JOINT
 from datakit.store import Store
 
-CLUSTERS = 6
-"""Clusters shown."""
-COPIES = 5
-"""Copies listed of a cluster."""
 SAMPLES = 8
 """Rows shown to read."""
-CLUSTER_CHARACTERS = 200
 SAMPLE_CHARACTERS = 500
 
 # C0 and C1 controls but tab and line feed: a browser may swallow them or complain.
@@ -42,38 +36,6 @@ class Gate:
     @property
     def open(self) -> bool:
         return self.state in ("after_pii", "raw")
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """A row that was folded into another: its own id, the file's id, and how alike the two are (1: exact)."""
-
-    id: str
-    source_id: str
-    rule: str
-    similarity: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """A row that stayed and the rows folded into it."""
-
-    id: str
-    source_id: str
-    text: str | None
-    copies: list[Copy]
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicates:
-    """All clusters of a dataset: how many, how large, and the largest of them."""
-
-    clusters: int
-    folded: int
-    largest: int
-    sizes: list[tuple[str, int]]
-    examples: list[Cluster]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,32 +70,6 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[:limit].rstrip() + " …"
 
 
-def duplicates(manifest: DatasetManifest, store: Store, allowed: Gate) -> Duplicates | None:
-    """The duplicate clusters of all `dedup` stages, None if there was none."""
-    stages = [report for report in manifest.stages if report.use == "dedup"]
-    if not stages:
-        return None
-    folded: dict[str, list[Copy]] = defaultdict(list)
-    own = allowed.state == "raw" or not _own_ids(manifest.recipe)
-    for report in stages:
-        for row in _folded_rows(report, store):
-            source_id = row["source_id"] if own else ""
-            alike = None if row["rule"] == "exact_copy" else _rounded(row["value"])
-            folded[row["matched"]].append(Copy(row["id"], source_id, row["rule"], alike))
-    sizes: dict[int, int] = defaultdict(int)
-    for copies in folded.values():
-        sizes[len(copies) + 1] += 1
-    largest = sorted(folded, key=lambda name: (-len(folded[name]), name))[:CLUSTERS]
-    texts = _texts_of(largest, allowed, store)
-    examples = []
-    for survivor in largest:
-        source_id, text = texts.get(survivor, ("", None))
-        copies = sorted(folded[survivor], key=lambda copy: (copy.source_id, copy.id))
-        examples.append(Cluster(survivor, source_id if own else "", text, copies[:COPIES], len(copies) + 1))
-    rows = sum(len(copies) for copies in folded.values())
-    return Duplicates(len(folded), rows, max(sizes, default=0), _size_groups(sizes), examples)
-
-
 def samples(allowed: Gate, store: Store, count: int = SAMPLES) -> list[Sample]:
     """Some rows of the last stage with text, drawn by hash, in turn over languages and then over tasks."""
     if not allowed.reports:
@@ -161,51 +97,6 @@ def in_turn(groups: Iterable[Sequence[Any]]) -> list[Any]:
 
 def _hash(id: str) -> str:
     return blake2b(id.encode(), digest_size=8, person=b"report").hexdigest()
-
-
-def _rounded(value: str | None) -> str | None:
-    return f"{float(value):.3f}" if value else None
-
-
-def _own_ids(recipe: dict[str, Any]) -> bool:
-    """Whether rows carry ids of the file's own instead of <file>:<line>."""
-    return any(entry.get("id_field") for entry in recipe.get("stages", []))
-
-
-def _folded_rows(report: StageReport, store: Store) -> list[dict[str, Any]]:
-    """The drop rows of one stage that name the row they repeat."""
-    import pyarrow.compute as pc
-
-    found: list[dict[str, Any]] = []
-    for key in dict.fromkeys(report.steps):
-        drops = store.read_drops(key)
-        if drops is not None:
-            mine = pc.and_(pc.equal(drops.column("stage"), report.id), pc.is_valid(drops.column("matched")))
-            found += drops.filter(mine).to_pylist()
-    return found
-
-
-def _size_groups(sizes: dict[int, int]) -> list[tuple[str, int]]:
-    """Cluster counts by size: 2, 3, 4, 5-9, 10-99, 100 and more."""
-    borders = [(2, 2), (3, 3), (4, 4), (5, 9), (10, 99), (100, None)]
-    groups = []
-    for low, high in borders:
-        count = sum(n for size, n in sizes.items() if low <= size and (high is None or size <= high))
-        name = str(low) if low == high else f"{low}+" if high is None else f"{low}–{high}"
-        groups.append((name, count))
-    while groups and not groups[-1][1]:
-        groups.pop()
-    return groups
-
-
-def _texts_of(ids: Collection[str], allowed: Gate, store: Store) -> dict[str, tuple[str, str]]:
-    """(source id, text) of some rows, from the first stage whose text may be shown."""
-    if not allowed.reports or not ids:
-        return {}
-    report = allowed.reports[0]
-    rows = _rows(ids, [shard.key for shard in store.shards_of(report)], report.kind, store)
-    joined = {name: TEXT_JOINT.join(text for _, text in row.turns) for name, row in rows.items()}
-    return {name: (rows[name].source_id, cut(text, CLUSTER_CHARACTERS)) for name, text in joined.items()}
 
 
 def _rows(ids: Collection[str], keys: Sequence[str], kind: str, store: Store) -> dict[str, Sample]:
