@@ -89,9 +89,12 @@ def _shortened(text: str, context: int, *, first: bool, last: bool) -> str:
         return text
     if first and last:
         return text
+    # Cut at a blank near the border, so that no word is torn.
+    tail = re.sub(r"^\S{0,15}\s", "", text[-context:], count=1)
+    head = re.sub(r"\s\S{0,15}$", "", text[:context], count=1)
     if first:
-        return GAP.lstrip() + text[-context:]
-    return text[:context] + GAP.rstrip() if last else text[:context] + GAP + text[-context:]
+        return GAP.lstrip() + tail
+    return head + GAP.rstrip() if last else head + GAP + tail
 
 
 def _bounded(pieces: list[Piece], limit: int) -> list[Piece]:
