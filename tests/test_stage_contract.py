@@ -49,6 +49,7 @@ def given(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Callabl
         "decontaminate": {"against": str(ROOT / "sample_data/decontamination.jsonl")},
         "pii": {},
         "synthesize": {"recipe": "mine"},
+        "select": {"share": 0.6, "by": ["longest", "diverse"]},
         "mix": {"by": "lang", "weights": {"ko": 1, "en": 2}},
         "split": {"val": 0.2},
         "template": {"style": "tokenizer", **tokenizer},
