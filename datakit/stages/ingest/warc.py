@@ -69,8 +69,9 @@ def _records(stream: IO[bytes], how: Reading) -> Iterator[Any]:
     from fastwarc.warc import ArchiveIterator
 
     steady, number = _Steady(stream), 0
+    told: Any = steady  # FastWARC asks for `seek` by type only
     try:
-        for record in ArchiveIterator(steady, parse_http=False, stream_detect=False):
+        for record in ArchiveIterator(told, parse_http=False, stream_detect=False):
             number += 1
             yield record
     except OSError as error:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable
 from io import BytesIO
+from lzma import LZMAError
 from typing import Any
 
 from datakit.stages.ingest.rows import Reading
 from datakit.stages.ingest.whole import Refused, unreadable
+
+DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, LZMAError, EOFError, OSError, ValueError, NotImplementedError)
+"""What `zipfile` raises over damaged files, found by changing bytes at random."""
 
 
 class Zipped:
@@ -19,7 +24,7 @@ class Zipped:
         self._how, self._left = how, how.limit
         try:
             self._zip = zipfile.ZipFile(BytesIO(data))
-        except (zipfile.BadZipFile, ValueError, OSError) as error:
+        except DAMAGE as error:
             # Office writes a locked document as an OLE file in place of the zip.
             locked = data.startswith(b"\xd0\xcf\x11\xe0")
             raise unreadable("locked by a password" if locked else "damaged or no zip file") from error
@@ -32,10 +37,10 @@ class Zipped:
         try:
             with self._zip.open(name) as member:
                 data = member.read(self._left + 1)
+        except DAMAGE as error:
+            raise unreadable("damaged or cut off") from error
         except RuntimeError as error:  # zipfile's word for a password
             raise unreadable("locked by a password") from error
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
-            raise unreadable("damaged or cut off") from error
         if len(data) > self._left:
             raise Refused(self._how.too_large(self._zip.getinfo(name).file_size))
         self._left -= len(data)
