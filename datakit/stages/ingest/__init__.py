@@ -25,7 +25,7 @@ from datakit.schemas import Kind, row_id, schema_of
 from datakit.stage import Env, Execution, Source, SourceStage
 from datakit.stages.ingest import hub
 from datakit.stages.ingest.columns import carried
-from datakit.stages.ingest.encoding import detect, known_encoding, sample_of
+from datakit.stages.ingest.encoding import Detected, detect, known_encoding, sample_of
 from datakit.stages.ingest.files import find, format_of, opened
 from datakit.stages.ingest.forms import ALPACA, FORMS, Body, Form, check_columns
 from datakit.stages.ingest.readers import DOCUMENTS, READERS, TYPED, read_hub
@@ -133,17 +133,21 @@ class Ingest(SourceStage):
             fix = "leave such files out, or read them as documents"
             raise SourceError(f"a .{form} file holds documents, not {self.form} rows", where=source.name, fix=fix)
         counters: Counter[str] = Counter()
-        encoding = self.encoding
+        found = Detected(self.encoding, 1.0)
         if form not in TYPED:
-            if encoding == "auto":
+            if self.encoding == "auto":
                 with opened(source.url) as stream:
-                    encoding = detect(sample_of(stream), GUESS_FROM.get(form, 0))
-            counters[f"encoding.{encoding}"] += 1
-            if encoding != "utf-8":
-                env.tell(f"{source.name}: read as {encoding}")
+                    found = detect(sample_of(stream), GUESS_FROM.get(form, 0))
+            counters[f"encoding.{found.encoding}"] += 1
+            counters["encoding.unsure"] += found.unsure
+            if found.encoding != "utf-8" or found.unsure:
+                env.tell(f"{source.name}: {found.told()}")
         delimiter = self.delimiter or ("\t" if form == "tsv" else ",")
         with opened(source.url) as stream:
-            yield READERS[form](stream, Reading(source.name, encoding, self.text, self.max_row_mb, delimiter)), counters
+            yield (
+                READERS[form](stream, Reading(source.name, found.encoding, self.text, self.max_row_mb, delimiter)),
+                counters,
+            )
 
 
 class _Making:

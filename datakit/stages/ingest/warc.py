@@ -119,6 +119,6 @@ def _page(record: Any, how: Reading) -> str:
 
 def _decoded(body: bytes, charset: str | None) -> str:
     try:
-        return body.decode(known_encoding(charset)) if charset else body.decode(detect(body[:SAMPLE_BYTES]))
+        return body.decode(known_encoding(charset)) if charset else body.decode(detect(body[:SAMPLE_BYTES]).encoding)
     except (LookupError, UnicodeDecodeError):
-        return body.decode(detect(body[:SAMPLE_BYTES]), "replace")
+        return body.decode(detect(body[:SAMPLE_BYTES]).encoding, "replace")
