@@ -14,8 +14,8 @@ from typing import Any
 
 _HOMES = {
     "datakit.api": (
-        "check", "evaluate", "export", "generate", "init", "plan", "plugins", "refresh", "report", "run", "show",
-        "train", "why",
+        "check", "evaluate", "export", "generate", "index", "init", "plan", "plugins", "refresh", "report",
+        "run", "show", "train", "why",
     ),
     "datakit.errors": ("DatakitError", "ConfigError"),
     "datakit.outcome": ("Drop", "Outcome"),

@@ -15,12 +15,11 @@ that it is stored under stays the same. An entry counts only while its `seen` is
 document there is forgotten, steps behind it look at the newest state, like any new one.
 
 Killed at any moment, the record names complete segments; what it does not name is swept away by the next write.
-One process writes at a time (a lease); one that looked at a state that is no longer the newest is refused.
+One process writes at a time (a lease); one that looked at a record that is no longer the newest is refused.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,12 +28,19 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from datakit.canon import KEY_BYTES, canonical, digest_bytes, key_of
-from datakit.errors import ConfigError, Problem, StoreError
-from datakit.manifests import Record
-from datakit.stages.dedup.segments import Additions, Segment, Shape, flush, write_segment
+from datakit.canon import KEY_BYTES, digest_bytes, key_of
+from datakit.errors import ConfigError, StoreError
+from datakit.stages.dedup.records import (
+    ArchiveRecord,
+    Entry,
+    Scheme,
+    SegmentRecord,
+    check_folder,
+    put,
+    read_record,
+    write_record,
+)
+from datakit.stages.dedup.segments import Additions, Segment, Shape, damaged, write_segment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,43 +50,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-RECORD = "index.json"
 FORGOTTEN = -1
 """Stands for the entry that hides a row, where no entry but `remove` did: the row is in no view."""
-Scheme = dict[str, Any]
-
-
-class Entry(Record):
-    """What one step did to the index."""
-
-    label: str
-    """Key of the step; "" once its view can't be seen again."""
-    seen: str
-    """The state that the step looked at."""
-    rows: int
-    """Documents it added that are still in a segment."""
-    digest: str
-    """Digest of what it added, replaced and lost; "" for nothing."""
-
-
-class SegmentRecord(Record):
-    """A segment's folder and its number of rows."""
-
-    name: str
-    rows: int
-
-
-class ArchiveRecord(Record):
-    """The record of an index."""
-
-    format: int = 1
-    scheme: dict[str, Any]
-    """What must be equal in all runs that share the index."""
-    bands: tuple[int, int]
-    """Bands, and places of a signature in each."""
-    segments: tuple[SegmentRecord, ...] = ()
-    gone: tuple[str, ...] = ()
-    entries: tuple[Entry, ...] = ()
 
 
 class Archive:
@@ -88,9 +59,9 @@ class Archive:
 
     def __init__(self, path: str | Path, scheme: Scheme | None = None) -> None:
         self.path = Path(path)
-        if problem := check_folder(self.path, scheme):
+        if problem := check_folder(path, scheme):
             raise ConfigError((problem,))
-        found = _read_record(self.path)
+        found = read_record(self.path)
         if found is None and scheme is None:
             raise StoreError(
                 "there is no index", where=str(path), fix="a `dedup` stage with `index: FOLDER` makes one when it runs"
@@ -127,7 +98,11 @@ class Archive:
         """Pairs (row, entry that hides it), sorted."""
         import numpy as np
 
-        held = [np.fromfile(self.path / "gone" / f"{name}.i64", "<i8").reshape(-1, 2) for name in self.record.gone]
+        paths = [self.path / "gone" / f"{name}.i64" for name in self.record.gone]
+        for path in paths:
+            if not path.is_file() or path.stat().st_size % 16:
+                raise damaged(path)
+        held = [np.fromfile(path, "<i8").reshape(-1, 2) for path in paths]
         pairs = np.concatenate([np.empty((0, 2), np.int64), *held])
         return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
@@ -135,7 +110,7 @@ class Archive:
         """Which entry belongs to a step; the number of entries if none does."""
         entries = self.record.entries
         known = [i for i, entry in enumerate(entries) if entry.label == label and entry.seen == self.states[i]]
-        return known[-1] if known else len(entries)
+        return known[-1] if label and known else len(entries)
 
     def holds(self, label: str) -> bool:
         """Whether a step has been settled."""
@@ -151,25 +126,26 @@ class Archive:
 
         from datakit.stages.dedup.views import View
 
-        position = self.position(label) if label else len(self.record.entries)
+        position = self.position(label)
         rows = sum(entry.rows for entry in self.record.entries[:position])
         hidden = np.unique(self.gone[self.gone[:, 1] < position, 0])
         return View(self, self.states[position], rows, hidden[hidden < rows])
 
     def extend(self, label: str, view: View, parts: Iterator[Additions], replaced: Array) -> None:
         """Add what a step kept, hide the rows that it `replaced` by another wording. Nothing if that has been done."""
+        before = self.record
         with self._writing():
             if self.holds(label):
                 return
-            if view.state != self.states[-1]:
+            if self.record != before:
                 raise StoreError(
-                    "another run has extended the index meanwhile",
+                    "somebody else has changed the index meanwhile",
                     where=str(self.path),
-                    fix="run again: rows are then compared with what it added, too",
+                    fix="run again: rows are then compared with what came in, too",
                 )
             told = blake2b(digest_size=KEY_BYTES)
             for name in view.strings(replaced).column("id").to_pylist():
-                told.update(b"replaced\x00" + name.encode() + b"\x00")
+                told.update(f"replaced\x00{name}\x00".encode())
             name = key_of("segment", label, view.state)
             rows = write_segment(self.path / "segments" / name, self.shape, _digested(parts, told))
             digest = told.hexdigest() if rows or len(replaced) else ""
@@ -276,8 +252,9 @@ class Archive:
             e.model_copy(update={"rows": e.rows - int(n)}) for e, n in zip(self.record.entries, lost, strict=True)
         ]
         replaced = self.gone[self.gone[:, 1] != FORGOTTEN]
-        for row, by in replaced.tolist():
-            for between in range(int(np.searchsorted(bounds, row, side="right")), by):
+        behind = np.searchsorted(bounds, replaced[:, 0], side="right")
+        for first, by in np.unique(np.stack([behind, replaced[:, 1]], axis=1), axis=0).tolist():
+            for between in range(first, by):
                 entries[between] = entries[between].model_copy(update={"label": ""})
         return tuple(entries)
 
@@ -290,7 +267,7 @@ class Archive:
         data = np.stack([np.sort(rows), np.full(len(rows), by)], axis=1).astype("<i8").tobytes()
         name = key_of(len(self.record.gone), digest_bytes(data))
         (self.path / "gone").mkdir(exist_ok=True)
-        _put(self.path / "gone" / f"{name}.i64", data)
+        put(self.path / "gone" / f"{name}.i64", data)
         return (*self.record.gone, name)
 
     @contextmanager
@@ -301,14 +278,14 @@ class Archive:
 
         self.path.mkdir(parents=True, exist_ok=True)
         with lease(Store(self.path), "index"):
-            self._now(_read_record(self.path) or self.record)
+            self._now(read_record(self.path) or self.record)
             yield
             self._sweep()
 
     def _write(self, **changes: Any) -> None:
         """Write the record: from here on the change is made."""
         record = self.record.model_copy(update=changes)
-        _put(self.path / RECORD, canonical(record.model_dump(mode="json")))
+        write_record(self.path, record)
         self._now(record)
 
     def _now(self, record: ArchiveRecord) -> None:
@@ -328,23 +305,6 @@ class Archive:
                 path.unlink()
 
 
-def check_folder(path: Path, scheme: Scheme | None = None) -> Problem | None:
-    """What is wrong with a folder as an index of this scheme; an empty or missing one is right. Reads the record."""
-    if "://" in str(path):
-        return Problem("index", f"an index lies in a local folder, not at {str(path)!r}")
-    if path.exists() and not path.is_dir():
-        return Problem("index", f"a file stands at {str(path)!r}", "name a folder")
-    found = _read_record(path)
-    if found is None:
-        strange = path.is_dir() and any(p.name not in ("segments", "gone", "lease.json") for p in path.glob("[!.]*"))
-        return Problem("index", f"the folder {str(path)!r} holds other files", "name an empty one") if strange else None
-    if scheme is None or found.scheme == scheme:
-        return None
-    names = [name for name in sorted({*found.scheme, *scheme}) if found.scheme.get(name) != scheme.get(name)]
-    told = ", ".join(f"{name} {found.scheme.get(name)} (now {scheme.get(name)})" for name in names)
-    return Problem("index", f"the index {str(path)!r} was made with {told}", "set it back, or name a new folder")
-
-
 def _bands(scheme: Scheme) -> tuple[int, int]:
     """Bands of a new index."""
     from datakit.kernels.minhash import choose_bands
@@ -352,29 +312,11 @@ def _bands(scheme: Scheme) -> tuple[int, int]:
     return choose_bands(scheme["threshold"], scheme["permutations"]) if scheme["near"] else (0, 0)
 
 
-def _read_record(path: Path) -> ArchiveRecord | None:
-    """The record in a folder, None if there is none."""
-    try:
-        data = (path / RECORD).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        found = ArchiveRecord.model_validate_json(data)
-    except ValidationError as error:
-        raise StoreError(
-            "the record of the index is damaged", where=str(path / RECORD), fix="bring it back from a copy"
-        ) from error
-    if found.format != 1:
-        fix = "use the datakit version that wrote it, or name a new folder"
-        raise StoreError(f"the index has format {found.format}, this datakit reads 1", where=str(path), fix=fix)
-    return found
-
-
 def _digested(parts: Iterator[Additions], told: Any) -> Iterator[Additions]:
     """The same parts, once `told` has heard what is in them."""
     for part in parts:
         for name, source in zip(part.ids.to_pylist(), part.source_ids.to_pylist(), strict=True):
-            told.update(f"{name}\x00{source}\x00".encode("utf-8", "surrogatepass"))
+            told.update(f"{name}\x00{source}\x00".encode())
         told.update(part.digests.tobytes())
         yield part
 
@@ -385,12 +327,3 @@ def _running(counts: Iterator[int]) -> list[int]:
     for count in counts:
         sums.append(sums[-1] + count)
     return sums
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Write a file whole: beside its place, to the disk, then renamed."""
-    draft = path.with_name(f".tmp-{path.name}")
-    draft.write_bytes(data)
-    flush(draft)
-    os.replace(draft, path)
-    flush(path.parent)

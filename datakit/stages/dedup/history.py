@@ -25,10 +25,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from datakit.outcome import Drop, drops_table
-from datakit.stages.dedup.archive import Archive, Scheme
+from datakit.stages.dedup.archive import Archive
 from datakit.stages.dedup.clusters import EXAMPLES, SLACK
+from datakit.stages.dedup.records import Scheme
 from datakit.stages.dedup.segments import STEP, Additions, Segment
-from datakit.stages.dedup.signatures import Index, Parts, columns_of, texts_of
+from datakit.stages.dedup.signatures import Index, columns_of, texts_of
 from datakit.stages.dedup.views import CHUNK, View
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Past:
         return f"{value:.3f}±{math.sqrt(value * (1 - value) / width):.3f}"
 
 
-def judge(archive: Archive, corpus: Corpus, index: Index, text: Parts) -> Past:
+def judge(archive: Archive, corpus: Corpus, index: Index) -> Past:
     """What the documents before this step say about each row."""
     import numpy as np
 
@@ -154,7 +155,7 @@ def judge(archive: Archive, corpus: Corpus, index: Index, text: Parts) -> Past:
     past.exact[leads] = past.into[leads] >= 0
     past.value[leads[past.exact[leads]]] = 1.0
     if scheme["near"]:
-        _judge_near(past, corpus, index, np.sort(leads[~past.exact[leads]]), text)
+        _judge_near(past, corpus, index, np.sort(leads[~past.exact[leads]]))
     for column in (past.into, past.exact, past.value):
         column[asking] = column[leads[like]]
     return past
@@ -172,14 +173,14 @@ def _first_of_equals(digests: Array) -> tuple[Array, Array]:
     return order[opens], like
 
 
-def _judge_near(past: Past, corpus: Corpus, index: Index, asking: Array, text: Parts) -> None:
+def _judge_near(past: Past, corpus: Corpus, index: Index, asking: Array) -> None:
     """Find near copies of older documents, shard by shard."""
     import numpy as np
 
     bounds = np.searchsorted(asking, index.shard_starts)
     for number, shard in enumerate(corpus.shards):
         mine = asking[bounds[number] : bounds[number + 1]]
-        sets = ShardSets(shard, corpus.kind, past.view.archive.record.scheme, text, int(index.shard_starts[number]))
+        sets = ShardSets(shard, corpus.kind, past.view.archive.record.scheme, int(index.shard_starts[number]))
         for start in range(0, len(mine), CHUNK):
             _judge_some(past, index, mine[start : start + CHUNK], sets)
 
@@ -234,7 +235,6 @@ class ShardSets:
     shard: Shard
     kind: str | None
     scheme: Scheme
-    text: Parts
     start: int
     """Number of the shard's first row."""
 
@@ -249,7 +249,7 @@ class ShardSets:
 
         from datakit.kernels.shingles import shingle_sets
 
-        texts = texts_of(self.table.take(rows - self.start), self.text)
+        texts = texts_of(self.table.take(rows - self.start), self.scheme["text"])
         flat, places = shingle_sets(texts, self.scheme["unit"], self.scheme["ngram"])
         halves = (flat >> np.uint64(32)).astype(np.uint32)
         fresh = np.ones(len(halves), np.bool_)
@@ -258,7 +258,7 @@ class ShardSets:
         return halves[fresh], np.diff(np.concatenate([[0], np.cumsum(fresh)])[places])
 
 
-def settle(archive: Archive, before: Corpus, kept: Corpus, index: Index, text: Parts) -> None:
+def settle(archive: Archive, before: Corpus, kept: Corpus, index: Index) -> None:
     """Add to the index what a finished step kept; nothing if that has been done."""
     import numpy as np
     import pyarrow as pa
@@ -272,10 +272,10 @@ def settle(archive: Archive, before: Corpus, kept: Corpus, index: Index, text: P
     rows = np.flatnonzero(pc.is_in(index.ids, named).to_numpy() & ~standing.settled & (index.shingles > 0))
     by_id = pa.table({"id": index.ids.take(pa.array(rows)), "row": rows}).group_by("id")
     rows = np.sort(by_id.aggregate([("row", "min")]).column("row_min").to_numpy())
-    archive.extend(before.key, view, _additions(archive, before, index, rows, text), standing.revised)
+    archive.extend(before.key, view, _additions(archive, before, index, rows), standing.revised)
 
 
-def _additions(archive: Archive, corpus: Corpus, index: Index, rows: Array, text: Parts) -> Iterator[Additions]:
+def _additions(archive: Archive, corpus: Corpus, index: Index, rows: Array) -> Iterator[Additions]:
     """Some rows of a corpus (ascending) on their way into a segment."""
     import numpy as np
 
@@ -284,7 +284,7 @@ def _additions(archive: Archive, corpus: Corpus, index: Index, rows: Array, text
         start, mine = int(index.shard_starts[number]), rows[bounds[number] : bounds[number + 1]]
         if not len(mine):
             continue
-        sets = ShardSets(shard, corpus.kind, archive.record.scheme, text, start)
+        sets = ShardSets(shard, corpus.kind, archive.record.scheme, start)
         sources = shard.read(["source_id"]).column("source_id")
         for begin in range(0, len(mine), STEP):
             some = mine[begin : begin + STEP]

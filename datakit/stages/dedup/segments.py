@@ -104,7 +104,7 @@ def _write_columns(draft: Path, shape: Shape, parts: Iterator[Additions]) -> int
     import pyarrow as pa
 
     schema = pa.schema([("id", pa.large_string()), ("source_id", pa.large_string())])
-    rows, place = 0, 0
+    rows, place, waiting = 0, 0, schema.empty_table()
     with (
         pa.OSFile(str(draft / "rows.arrow"), "wb") as sink,
         pa.ipc.new_file(sink, schema) as strings,
@@ -116,7 +116,10 @@ def _write_columns(draft: Path, shape: Shape, parts: Iterator[Additions]) -> int
         places.write(np.zeros(1, "<i8").tobytes())
         for part in parts:
             batch = [part.ids.cast(pa.large_string()), part.source_ids.cast(pa.large_string())]
-            strings.write_batch(pa.record_batch(batch, schema=schema))
+            waiting = pa.concat_tables([waiting, pa.table(batch, schema=schema)])
+            for start in range(0, waiting.num_rows - STEP + 1, STEP):  # even batches, however the parts are cut
+                strings.write_table(waiting.slice(start, STEP).combine_chunks())
+            waiting = waiting.slice(waiting.num_rows // STEP * STEP)
             digests.write(np.ascontiguousarray(part.digests, "<u8").data)
             signatures.write(np.ascontiguousarray(part.signatures, "<u4").data)
             if shape.sets:
@@ -124,6 +127,7 @@ def _write_columns(draft: Path, shape: Shape, parts: Iterator[Additions]) -> int
                 places.write((place + np.cumsum(part.sizes)).astype("<i8").tobytes())
                 place += len(part.flat)
             rows += len(part.ids)
+        strings.write_table(waiting.combine_chunks())
     unused = (["signatures.u32"] if not shape.permutations else []) + ([] if shape.sets else ["sets.u32", "places.i64"])
     for name in unused:
         (draft / name).unlink()
@@ -149,7 +153,7 @@ def id_keys(ids: pa.Array) -> Array:
     """A 32-bit hash of each id."""
     import numpy as np
 
-    hashed = [blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest() for name in ids.to_pylist()]
+    hashed = [blake2b(name.encode(), digest_size=4).digest() for name in ids.to_pylist()]
     return np.frombuffer(b"".join(hashed), "<u4")
 
 

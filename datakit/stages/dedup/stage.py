@@ -22,7 +22,6 @@ rows, at a constant 0.1 ms a row with reading and writing).
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -31,9 +30,10 @@ from datakit.errors import Problem
 from datakit.outcome import Drop, Outcome, drops_table
 from datakit.stage import Corpus, CorpusStage, Execution, Outbox
 from datakit.stages.dedup import history
-from datakit.stages.dedup.archive import Archive, Scheme, check_folder
+from datakit.stages.dedup.archive import Archive
 from datakit.stages.dedup.clusters import Folds, cluster_notes, fold_exact, fold_near
 from datakit.stages.dedup.history import Past
+from datakit.stages.dedup.records import Scheme, check_folder
 from datakit.stages.dedup.signatures import SIGN_VERSION, Index, Keep, Parts, columns_of, load_index, sign
 from datakit.stages.dedup.verify import Verifier
 
@@ -68,7 +68,7 @@ class Dedup(CorpusStage):
 
     def problems(self) -> list[Problem]:
         """Also: the index must have been made with these settings."""
-        found = check_folder(Path(self.index), self._scheme()) if self.index else None
+        found = check_folder(self.index, self._scheme()) if self.index else None
         return [*super().problems(), *([found] if found else [])]
 
     def beside(self, key: str) -> str | None:
@@ -79,7 +79,7 @@ class Dedup(CorpusStage):
         """Add what was kept to the index."""
         rows = sum(shard.rows for shard in before.shards)
         if self.index and rows and not (archive := Archive(self.index, self._scheme())).holds(before.key):
-            history.settle(archive, before, after, self._index(before, rows), self.text)
+            history.settle(archive, before, after, self._index(before, rows))
 
     def run(self, corpus: Corpus, out: Outbox) -> None:
         """Sign the shards, decide in this process, write the shards without the folded rows."""
@@ -93,7 +93,7 @@ class Dedup(CorpusStage):
             return
         past = None
         if self.index:
-            past = history.judge(Archive(self.index, self._scheme()), corpus, index, self.text)
+            past = history.judge(Archive(self.index, self._scheme()), corpus, index)
             index.row_of = past.undecided(index.row_of)
             for drops in past.drops(corpus, index):
                 out.drop(drops)
