@@ -17,6 +17,7 @@ BENCHES = (
     ("ingest", "bench_ingest", [], (CORPUS,)),
     ("cleaning", "bench_cleaning", [str(CORPUS)], (CORPUS,)),
     ("dedup", "bench_dedup", [str(CORPUS), str(TRUTH), "--peer"], (CORPUS, TRUTH)),
+    ("index", "bench_index", ["--peer"], ()),
     ("pii", "bench_pii", ["--presidio"], ()),
     ("tokens", "bench_tokens", [], ()),
     ("train", "bench_train", [], ()),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from datakit.stages.dedup.segments import Segment, band_keys32, id_keys
+from datakit.stages.dedup.segments import Segment, band_keys32, digest_keys, id_keys
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,7 @@ class View:
         import numpy as np
 
         found = np.full(len(digests), -1, np.int64)
-        keys = (digests[:, 0] >> np.uint64(32)).astype(np.uint32)[None, :]
+        keys = digest_keys(digests)[None, :]
         for start, segment, hidden in reversed(list(self._visible())):
             who, rows = self._under(segment, start, hidden, -2, keys)
             same = (digests[who] == segment.digests[rows]).all(axis=1)
