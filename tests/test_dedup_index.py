@@ -428,6 +428,22 @@ def test_a_process_killed_for_real_leaves_an_index_that_goes_on(project: Path) -
     assert bytes_of(project / "known") == after
 
 
+@pytest.mark.parametrize("sets", [True, False])
+def test_report_and_story_name_an_older_document_of_another_dataset(project: Path, sets: bool) -> None:
+    dedup = f"{{use: dedup, index: known, index_sets: {str(sets).lower()}}}"
+    for name in ("p", "q"):
+        pipeline_file(f"{{use: ingest, files: {name}.jsonl}}", dedup, name=name)
+    write("q.jsonl", KOREAN, ENGLISH)
+    write("p.jsonl", NEAR_KOREAN, OTHER, ENGLISH)
+    old = [row["id"] for row in api.show("q", rows=2, raw=True)] if api.run("q.yaml") else []
+    assert kept(api.run("p.yaml")) == [OTHER]
+    for row, matched, sign in ((1, old[0], "" if sets else "±"), (3, old[1], "")):
+        told = api.why(f"p.jsonl:{row}")["story"][-1]
+        assert (told["what"], told["matched"]) == ("folded", matched)
+        assert sign in told["value"]
+    assert api.report("p")["dataset"].startswith("p@")
+
+
 # Forgetting, joining, refusing
 
 

@@ -163,7 +163,8 @@ def _hash(id: str) -> str:
 
 
 def _rounded(value: str | None) -> str | None:
-    return f"{float(value):.3f}" if value else None
+    """A similarity with three digits; an estimate (0.859±0.031) has them already."""
+    return f"{float(value):.3f}" if value and "±" not in value else value
 
 
 def _own_ids(recipe: dict[str, Any]) -> bool:

@@ -27,7 +27,7 @@ import numpy as np
 from datakit.kernels.compiled import kernel
 from datakit.kernels.minhash import permutations
 from datakit.stages.dedup.archive import Archive
-from datakit.stages.dedup.history import Past, Standing, _judge_some
+from datakit.stages.dedup.history import Past, Standing, judge_some
 from datakit.stages.dedup.segments import Additions
 from datakit.stages.dedup.signatures import to_datasketch
 from datakit.stages.dedup.views import CHUNK, View
@@ -138,7 +138,7 @@ def judged(view: View, new: Additions, count: int, asked: Array) -> Past:
     past = Past(standing.settled, view.find_digests(index.digests), np.zeros(count, np.bool_), np.zeros(count), view)
     past.threshold = SCHEME["threshold"]
     for start in range(0, count, CHUNK):
-        _judge_some(past, index, np.arange(start, min(count, start + CHUNK)), SimpleNamespace(of=sets))
+        judge_some(past, index, np.arange(start, min(count, start + CHUNK)), SimpleNamespace(of=sets))
     return past
 
 

@@ -182,10 +182,10 @@ def _judge_near(past: Past, corpus: Corpus, index: Index, asking: Array) -> None
         mine = asking[bounds[number] : bounds[number + 1]]
         sets = ShardSets(shard, corpus.kind, past.view.archive.record.scheme, int(index.shard_starts[number]))
         for start in range(0, len(mine), CHUNK):
-            _judge_some(past, index, mine[start : start + CHUNK], sets)
+            judge_some(past, index, mine[start : start + CHUNK], sets)
 
 
-def _judge_some(past: Past, index: Index, rows: Array, sets: ShardSets) -> None:
+def judge_some(past: Past, index: Index, rows: Array, sets: ShardSets) -> None:
     """Find near copies of older documents for some rows of one shard."""
     import numpy as np
 

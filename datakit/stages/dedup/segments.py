@@ -7,6 +7,9 @@
     sets.u32        the shingle sets end to end, sorted                    4 a shingle
     places.i64      rows + 1: where each set begins                        8
 
+Together 0.8 kB a document without sets. With them 2.3 kB for documents of 3.7 kB of English text (word 5-grams), and
+2.8 kB by `script`; Korean has a shingle a syllable, so its sets take 4 bytes where the text takes 3.
+
 Little-endian, without headers: what they hold follows from the scheme of the index. Keys are the upper 32 bits of the
 band keys, of digests, and of a hash of the id; whoever looks up compares the thing itself. Sets are the upper halves of
 the 64-bit shingle hashes, those that signatures are made of: two texts of n shingles each get a similarity that is too
@@ -135,7 +138,7 @@ def _write_columns(draft: Path, shape: Shape, parts: Iterator[Additions]) -> int
 
 
 def _write_lookup(draft: Path, shape: Shape, rows: int) -> None:
-    """The lookup tables: keys in the order of rows, in one pass; then each table is sorted: 20 bytes of memory a row."""
+    """The lookup tables: keys in the order of rows, in one pass, then each table is sorted (20 bytes a row)."""
     import numpy as np
 
     from datakit.kernels.lookup import sorted_table
