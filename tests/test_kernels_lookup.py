@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -58,3 +59,12 @@ def test_table_leads_from_every_key_to_its_rows() -> None:
     lookup.sorted_table(keys, table)
     assert table.tolist() == [[0, 2, 9, 9, 9, 2**32 - 1], [3, 1, 0, 2, 5, 4]]
     assert lookup.places_of(table[None], np.array([[9, 1, 2**32 - 1]], np.uint32)).tolist() == [[2, 1, 5]]
+
+
+@given(st.lists(st.lists(st.integers(0, 2**32 - 1), max_size=5), min_size=1, max_size=8), st.randoms())
+def test_gathered_stretches_are_those_asked_for_in_their_order(stretches: list[list[int]], stream: Random) -> None:
+    places = np.cumsum([0, *map(len, stretches)])
+    flat = np.array([item for stretch in stretches for item in stretch], np.uint32)
+    rows = [stream.randrange(len(stretches)) for _ in range(stream.randrange(6))]
+    expected = [item for row in rows for item in stretches[row]]
+    assert lookup.gathered(flat, places, np.array(rows, np.int64)).tolist() == expected

@@ -119,6 +119,20 @@ def candidates_in_python(
     return found
 
 
+@kernel
+def gathered(flat: Any, places: Any, rows: Any) -> Any:
+    """Some stretches of a flat array end to end; stretch r is flat[places[r]:places[r + 1]]."""
+    size = 0
+    for row in rows:
+        size += places[row + 1] - places[row]
+    out, to = np.empty(size, np.uint32), 0
+    for row in rows:
+        for place in range(places[row], places[row + 1]):
+            out[to] = flat[place]
+            to += 1
+    return out
+
+
 def places_of(lookup: Array, wanted: Array) -> Array:
     """For every table and key the first place where it could stand. Keys are searched in their order: pages are
     touched one after the other."""

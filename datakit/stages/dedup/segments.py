@@ -235,11 +235,9 @@ class Segment:
 
     def sets_of(self, rows: Array) -> tuple[Array, Array]:
         """The sets of some rows end to end, and their sizes."""
-        import numpy as np
+        from datakit.kernels.lookup import gathered
 
-        starts, ends = self.places[rows], self.places[rows + 1]
-        held = [self.sets[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-        return np.concatenate([np.empty(0, np.uint32), *held]), ends - starts
+        return gathered(self.sets, self.places, rows), self.places[rows + 1] - self.places[rows]
 
     def parts(self, gone: Array) -> Iterator[Additions]:
         """The documents in steps, without some rows."""
