@@ -18,6 +18,7 @@ BENCHES = (
     ("cleaning", "bench_cleaning", [str(CORPUS)], (CORPUS,)),
     ("language", "bench_language", [], ()),
     ("dedup", "bench_dedup", [str(CORPUS), str(TRUTH), "--peer"], (CORPUS, TRUTH)),
+    ("index", "bench_index", ["--peer"], ()),
     ("pii", "bench_pii", ["--presidio"], ()),
     ("tokens", "bench_tokens", [], ()),
     ("train", "bench_train", [], ()),
