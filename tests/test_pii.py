@@ -148,7 +148,7 @@ def test_moved_places_inside_a_replaced_value_go_to_its_edges() -> None:
     assert [moved(place, edits, end=True) for place in (0, 2, 3, 6, 8)] == [0, 2, 5, 5, 7]
 
 
-@pytest.mark.parametrize("operator", ["tag", "mask", "partial", "hash"])
+@pytest.mark.parametrize("operator", ["tag", "mask", "partial", "surrogate", "hash"])
 @pytest.mark.parametrize("entity", ENTITY_TYPES)
 def test_pii_second_pass_changes_nothing(operator: str, entity: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATAKIT_PII_KEY", "a rather long secret")

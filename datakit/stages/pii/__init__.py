@@ -29,10 +29,11 @@ from datakit.stages.pii.operators import KEY_LEAST, Operator
 from datakit.stages.pii.rules import EntityType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pyarrow as pa
 
+    from datakit.stages.pii.operators import Write
     from datakit.stages.pii.redact import Redacted
     from datakit.stages.pii.scan import Find, Span
 
@@ -48,9 +49,12 @@ class Pii(RowStage):
     kinds: tuple[EntityType, ...] | None = None
     """Entity types to look for; default all."""
     operator: Operator = "tag"
-    """What takes a value's place: `tag`, `mask`, `partial`, `hash` (keyed), or `drop_document`."""
+    """What takes a value's place: `tag`, `mask`, `partial`, `surrogate` (void, of the same form), `hash` (keyed), or
+    `drop_document`."""
     operators: dict[EntityType, Operator] = Field(default_factory=dict)
     """Another operator for some entity types, as in `{RRN: drop_document, EMAIL: hash}`."""
+    surrogates: Literal["document", "dataset"] = "document"
+    """Where equal values get equal surrogates: within a document, or everywhere (needs the key of `key_env`)."""
     allow: tuple[str, ...] = ()
     """Values that are kept wherever they stand (a firm's own hotline)."""
     deny: tuple[str, ...] = ()
@@ -58,16 +62,18 @@ class Pii(RowStage):
     max_spans: NonNegativeInt | None = None
     """Drop documents with more values than this; default: no limit."""
     key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "DATAKIT_PII_KEY"
-    """Environment variable that holds the secret key for `hash` (16 bytes or more); the key is stored nowhere."""
+    """Environment variable that holds the secret key for `hash` and `surrogates: dataset` (16 bytes or more); the key
+    is stored nowhere."""
     presidio: tuple[str, ...] = ()
     """Presidio's own recognizers to run as well, by class name (`CryptoRecognizer`); not for `engine: fast`."""
 
     def problems(self) -> list[Problem]:
         found = super().problems()
-        if self.hashes and len(self._key()) < KEY_LEAST:
+        if self.keyed and len(self._key()) < KEY_LEAST:
             fix = f"export {self.key_env}=... with {KEY_LEAST} characters or more"
+            what = "`hash`" if "hash" in self._operators() else "`surrogates: dataset`"
             found.append(
-                Problem("key_env", f"`hash` needs a secret key in the environment variable {self.key_env}", fix)
+                Problem("key_env", f"{what} needs a secret key in the environment variable {self.key_env}", fix)
             )
         if self.engine != "fast" and importlib.util.find_spec("presidio_analyzer") is None:
             found.append(Problem("engine", f"`{self.engine}` needs presidio-analyzer", "pip install presidio-analyzer"))
@@ -76,23 +82,27 @@ class Pii(RowStage):
         return found
 
     @property
-    def hashes(self) -> bool:
-        """Whether any operator needs the key."""
-        return "hash" in {self.operator, *self.operators.values()}
+    def keyed(self) -> bool:
+        """Whether the key decides what is written."""
+        return "hash" in self._operators() or ("surrogate" in self._operators() and self.surrogates == "dataset")
+
+    def _operators(self) -> set[str]:
+        return {self.operator, *self.operators.values()}
 
     def identity(self) -> dict[str, Any]:
-        """The settings, and for hashes four bytes of a digest of the key: another key makes other rows."""
+        """The settings, and where a key is used four bytes of its digest: another key makes other rows."""
         settings = super().identity()
-        if self.hashes:
+        if self.keyed:
             settings["key_print"] = blake2b(self._key(), digest_size=4, person=b"datakit pii key").hexdigest()
         return settings
 
     def open(self, env: Env) -> RowWork:
         if wrong := self.problems():
             raise ConfigError(wrong, where=self.name)
-        from datakit.stages.pii.operators import writer
+        from datakit.stages.pii.operators import writers
 
-        return _Work(self, self._engine(), writer(self.operator, self.operators, self._key()))
+        everywhere = self._key() if self.surrogates == "dataset" else b""
+        return _Work(self, self._engine(), writers(self.operator, self.operators, self._key(), everywhere))
 
     def _engine(self) -> Find:
         from datakit.stages.pii.scan import Scanner, resolve
@@ -119,17 +129,17 @@ class Pii(RowStage):
 class _Work:
     """The stage at work on batches."""
 
-    def __init__(self, stage: Pii, find: Find, write: Any) -> None:
+    def __init__(self, stage: Pii, find: Find, write: Callable[[str], Write]) -> None:
         self._stage = stage
         self._find = find
-        self._write = write
+        self._write_for = write
         chosen = {stage.operator} if stage.operator == "drop_document" else set()
         self._dropping = chosen | {entity for entity, op in stage.operators.items() if op == "drop_document"}
 
     def __call__(self, batch: pa.RecordBatch) -> Outcome:
         import pyarrow as pa
 
-        langs = batch.column("lang").to_pylist()
+        langs, ids = batch.column("lang").to_pylist(), batch.column("id").to_pylist()
         beside = [name for name in batch.schema.names if _is_text_beside(batch.schema.field(name), batch.schema.names)]
         columns = {name: batch.column(name).to_pylist() for name in beside}
         rewritten: list[Redacted | Drop] = []
@@ -137,7 +147,7 @@ class _Work:
         def rewrite(rows: list[list[str]]) -> list[list[str]]:
             for row, texts in enumerate(rows):
                 extra = [columns[name][row] or "" for name in beside]
-                rewritten.append(self._redact([*texts, *extra], langs[row]))
+                rewritten.append(self._redact([*texts, *extra], langs[row], ids[row]))
             return [
                 texts if isinstance(new, Drop) else new.texts[: len(texts)]
                 for new, texts in zip(rewritten, rows, strict=True)
@@ -161,12 +171,12 @@ class _Work:
                 counters.update(new.counts)
         return keep_where(changed, verdicts, counters)
 
-    def _redact(self, texts: list[str], lang: str | None) -> Redacted | Drop:
+    def _redact(self, texts: list[str], lang: str | None, record: str) -> Redacted | Drop:
         from datakit.stages.pii.redact import redact
         from datakit.stages.pii.scan import TooDenseError
 
         try:
-            return redact(texts, self._find, self._write, lang)
+            return redact(texts, self._find, self._write_for(record), lang)
         except TooDenseError:
             return Drop("pii_limit")
         except StageError:

@@ -17,6 +17,7 @@ from functools import cache, partial
 from datakit.errors import StageError
 from datakit.stages.pii.fold import Folded, fold
 from datakit.stages.pii.rules import ENTITIES, LEFT, LISTED, SCORES, VETO, Evidence, Rule, all_labels, all_rules, trie
+from datakit.stages.pii.surrogates import is_void
 
 REACH = 30
 """How many characters before a value a label or veto word may begin."""
@@ -118,7 +119,7 @@ class Judge:
         named = rule.labelled or rule.entity in kinds
         if not named and ((VETO in kinds and not rule.firm) or not (rule.check or rule.alone)):
             return None
-        if rule.guard is not None and not rule.guard(value):
+        if (rule.guard is not None and not rule.guard(value)) or is_void(rule.entity, value):
             return None
         if named:
             return Evidence.LABEL
