@@ -20,7 +20,7 @@ FLOORS = (
     ("pipeline",),
     ("work", "corpus"),
     ("runner", "training"),
-    ("lineage", "evaluation", "reporting", "refreshing"),
+    ("lineage", "evaluation", "reporting", "refreshing", "redaction"),
     ("api",),
     ("progress", "display"),
     ("cli", "__main__"),

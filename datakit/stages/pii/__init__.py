@@ -97,14 +97,19 @@ class Pii(RowStage):
         return settings
 
     def open(self, env: Env) -> RowWork:
+        return _Work(self.redactor())
+
+    def redactor(self) -> Redactor:
+        """What rewrites the texts of one record, outside a pipeline too."""
         if wrong := self.problems():
             raise ConfigError(wrong, where=self.name)
         from datakit.stages.pii.operators import writers
 
         everywhere = self._key() if self.surrogates == "dataset" else b""
-        return _Work(self, self._engine(), writers(self.operator, self.operators, self._key(), everywhere))
+        return Redactor(self, self.engine_at_work(), writers(self.operator, self.operators, self._key(), everywhere))
 
-    def _engine(self) -> Find:
+    def engine_at_work(self) -> Find:
+        """The chosen engine: finds the spans of one text."""
         from datakit.stages.pii.scan import Scanner, resolve
 
         lists = {"allow": self.allow, "deny": self.deny}
@@ -126,15 +131,52 @@ class Pii(RowStage):
         return os.environ.get(self.key_env, "").encode("utf-8", "surrogateescape")
 
 
-class _Work:
-    """The stage at work on batches."""
+class Redactor:
+    """Rewrites one record at a time; fails closed: a record that can't be searched is a Drop or an error."""
 
     def __init__(self, stage: Pii, find: Find, write: Callable[[str], Write]) -> None:
         self._stage = stage
-        self._find = find
+        self.find = find
         self._write_for = write
         chosen = {stage.operator} if stage.operator == "drop_document" else set()
         self._dropping = chosen | {entity for entity, op in stage.operators.items() if op == "drop_document"}
+
+    def __call__(self, texts: list[str], lang: str | None, record: str) -> Redacted | Drop:
+        """The texts of the record `record` (its id) without personal data, or why the record goes."""
+        new = self._redact(texts, lang, record)
+        return new if isinstance(new, Drop) else self._verdict(new) or new
+
+    def _redact(self, texts: list[str], lang: str | None, record: str) -> Redacted | Drop:
+        from datakit.stages.pii.redact import redact
+        from datakit.stages.pii.scan import TooDenseError
+
+        try:
+            return redact(texts, self.find, self._write_for(record), lang)
+        except TooDenseError:
+            return Drop("pii_limit")
+        except StageError:
+            raise
+        except Exception as error:
+            # Whatever went wrong may quote text: the new error knows the class of the old one, nothing else.
+            failed = StageError(
+                f"removing personal data failed ({type(error).__name__})", fix="report it; no text was passed on"
+            )
+        raise failed
+
+    def _verdict(self, new: Redacted) -> Drop | None:
+        total = new.counts.total()
+        dropping = total if "drop_document" in self._dropping else sum(new.counts[entity] for entity in self._dropping)
+        if dropping:
+            return Drop("pii_found", dropping, 0)
+        most = self._stage.max_spans
+        return Drop("pii_dense", total, most) if most is not None and total > most else None
+
+
+class _Work:
+    """The stage at work on batches."""
+
+    def __init__(self, redact: Redactor) -> None:
+        self._redact = redact
 
     def __call__(self, batch: pa.RecordBatch) -> Outcome:
         import pyarrow as pa
@@ -164,39 +206,12 @@ class _Work:
             if name == "text" and "trained" in batch.schema.names:
                 edits = [[] if isinstance(new, Drop) else new.edits[at] for new in rewritten]
                 changed = replace_column(changed, "trained", _moved_spans(batch.column("trained"), edits))
-        verdicts = [self._verdict(new) for new in rewritten]
+        verdicts = [new if isinstance(new, Drop) else None for new in rewritten]
         counters: Counter[str] = Counter()
         for new in rewritten:
             if not isinstance(new, Drop):
                 counters.update(new.counts)
         return keep_where(changed, verdicts, counters)
-
-    def _redact(self, texts: list[str], lang: str | None, record: str) -> Redacted | Drop:
-        from datakit.stages.pii.redact import redact
-        from datakit.stages.pii.scan import TooDenseError
-
-        try:
-            return redact(texts, self._find, self._write_for(record), lang)
-        except TooDenseError:
-            return Drop("pii_limit")
-        except StageError:
-            raise
-        except Exception as error:
-            # Whatever went wrong may quote text: the new error knows the class of the old one, nothing else.
-            failed = StageError(
-                f"removing personal data failed ({type(error).__name__})", fix="report it; no text was passed on"
-            )
-        raise failed
-
-    def _verdict(self, new: Redacted | Drop) -> Drop | None:
-        if isinstance(new, Drop):
-            return new
-        total = new.counts.total()
-        dropping = total if "drop_document" in self._dropping else sum(new.counts[entity] for entity in self._dropping)
-        if dropping:
-            return Drop("pii_found", dropping, 0)
-        most = self._stage.max_spans
-        return Drop("pii_dense", total, most) if most is not None and total > most else None
 
 
 def _is_text_beside(field: pa.Field, names: Sequence[str]) -> bool:
