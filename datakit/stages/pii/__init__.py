@@ -13,20 +13,22 @@ personal data; it does not make a corpus anonymous.
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import os
 from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, model_validator
 
 from datakit.errors import ConfigError, Problem, StageError
 from datakit.outcome import Drop, Outcome
 from datakit.schemas import map_texts, replace_column
 from datakit.stage import Env, RowStage, RowWork, keep_where
 from datakit.stages.pii.operators import KEY_LEAST, Operator
-from datakit.stages.pii.rules import EntityType
+from datakit.stages.pii.rules import ENTITY_TYPES, EntityType
+from datakit.stages.pii.wishes import OwnRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     from datakit.stages.pii.operators import Write
     from datakit.stages.pii.redact import Redacted
-    from datakit.stages.pii.scan import Find, Span
+    from datakit.stages.pii.spans import Find, Span
 
 
 class Pii(RowStage):
@@ -51,7 +53,7 @@ class Pii(RowStage):
     operator: Operator = "tag"
     """What takes a value's place: `tag`, `mask`, `partial`, `surrogate` (void, of the same form), `hash` (keyed), or
     `drop_document`."""
-    operators: dict[EntityType, Operator] = Field(default_factory=dict)
+    operators: dict[str, Operator] = Field(default_factory=dict)
     """Another operator for some entity types, as in `{RRN: drop_document, EMAIL: hash}`."""
     surrogates: Literal["document", "dataset"] = "document"
     """Where equal values get equal surrogates: within a document, or everywhere (needs the key of `key_env`)."""
@@ -59,6 +61,12 @@ class Pii(RowStage):
     """Values that are kept wherever they stand (a firm's own hotline)."""
     deny: tuple[str, ...] = ()
     """Strings that are removed wherever they stand."""
+    own_rules: tuple[OwnRule, ...] = ()
+    """Rules of one's own: `[{entity: EMPLOYEE_NO, pattern: "E-[0-9]{6}", labels: [사번], tag_ko: 사번}]`."""
+    languages: tuple[Literal["ko", "en"], ...] = ("ko", "en")
+    """Whose rules run, on texts of any language: Korean and English text is mixed more often than not."""
+    min_score: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Least score of a find: 0.6 by its shape, 0.85 by a check digit, 0.95 by a label."""
     max_spans: NonNegativeInt | None = None
     """Drop documents with more values than this; default: no limit."""
     key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "DATAKIT_PII_KEY"
@@ -66,6 +74,16 @@ class Pii(RowStage):
     is stored nowhere."""
     presidio: tuple[str, ...] = ()
     """Presidio's own recognizers to run as well, by class name (`CryptoRecognizer`); not for `engine: fast`."""
+
+    @model_validator(mode="after")
+    def _known_types(self) -> Pii:
+        known = [*ENTITY_TYPES, *(rule.entity for rule in self.own_rules)]
+        for name in self.operators:
+            # With recognizers of Presidio's own there are types that only they know.
+            if name not in known and not self.presidio:
+                near = difflib.get_close_matches(name.upper(), known, n=1)
+                raise ValueError(f"operators: no entity type {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
+        return self
 
     def problems(self) -> list[Problem]:
         found = super().problems()
@@ -106,21 +124,28 @@ class Pii(RowStage):
         from datakit.stages.pii.operators import writers
 
         everywhere = self._key() if self.surrogates == "dataset" else b""
-        return Redactor(self, self.engine_at_work(), writers(self.operator, self.operators, self._key(), everywhere))
+        tags = {rule.entity: rule.tag_ko for rule in self.own_rules if rule.tag_ko}
+        write = writers(self.operator, self.operators, self._key(), everywhere, tags)
+        return Redactor(self, self.engine_at_work(), write)
 
     def engine_at_work(self) -> Find:
         """The chosen engine: finds the spans of one text."""
-        from datakit.stages.pii.scan import Scanner, resolve
+        from datakit.stages.pii.scan import Scanner
+        from datakit.stages.pii.spans import resolve
+        from datakit.stages.pii.wishes import Wishes
 
-        lists = {"allow": self.allow, "deny": self.deny}
+        chosen: dict[str, Any] = {
+            "languages": self.languages,
+            "wishes": Wishes(self.allow, self.deny, self.own_rules, self.min_score),
+        }
         if self.engine == "fast":
-            return Scanner(self.kinds, **lists)
+            return Scanner(self.kinds, **chosen)
         from datakit.stages.pii.presidio_engine import PresidioFind
 
-        second = PresidioFind(self.kinds, own=self.presidio, **lists)
+        second = PresidioFind(self.kinds, own=self.presidio, **chosen)
         if self.engine == "presidio":
             return second
-        first = Scanner(self.kinds, **lists)
+        first = Scanner(self.kinds, **chosen)
 
         def find(text: str) -> list[Span]:
             return resolve([*first(text), *second(text)])
@@ -148,7 +173,7 @@ class Redactor:
 
     def _redact(self, texts: list[str], lang: str | None, record: str) -> Redacted | Drop:
         from datakit.stages.pii.redact import redact
-        from datakit.stages.pii.scan import TooDenseError
+        from datakit.stages.pii.spans import TooDenseError
 
         try:
             return redact(texts, self.find, self._write_for(record), lang)

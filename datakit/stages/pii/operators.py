@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Literal
 
-from datakit.stages.pii.rules import ENTITIES, Entity, EntityType
+from datakit.stages.pii.rules import ENTITIES, Entity
 from datakit.stages.pii.surrogates import surrogates
 
 Operator = Literal["tag", "mask", "partial", "surrogate", "hash", "drop_document"]
@@ -83,24 +83,30 @@ def keyed_hash(entity: str, value: str, lang: str, key: bytes) -> str:
 
 
 def writers(
-    operator: Operator, operators: Mapping[EntityType, Operator], key: bytes, surrogate_key: bytes = b""
+    operator: Operator,
+    operators: Mapping[str, Operator],
+    key: bytes,
+    surrogate_key: bytes = b"",
+    korean_tags: Mapping[str, str] | None = None,
 ) -> Callable[[str], Write]:
     """`writers(...)(record)`: how the values of one record are written; its id is the seed of its surrogates."""
-    by_type: dict[str, Operator] = dict(operators.items())
+    own_tags = dict(korean_tags or {})
     surrogates_of = surrogates(surrogate_key)
 
     def of_record(record: str) -> Write:
         surrogate = surrogates_of(record)
 
         def write(entity: str, value: str, lang: str) -> str:
-            chosen = by_type.get(entity, operator)
+            chosen = operators.get(entity, operator)
             if chosen == "mask":
                 return mask(value)
             if chosen == "partial":
                 return partial(entity, value)
             if chosen == "surrogate":
                 return surrogate(entity, value, lang) or tag(entity, lang)
-            return keyed_hash(entity, value, lang, key) if chosen == "hash" else tag(entity, lang)
+            if chosen == "hash":
+                return keyed_hash(entity, value, lang, key)
+            return f"[{own_tags[entity]}]" if lang == "ko" and entity in own_tags else tag(entity, lang)
 
         return write
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datakit.errors import StageError
 from datakit.stages.pii.operators import Write, language_of
 from datakit.stages.pii.rules import Evidence
-from datakit.stages.pii.scan import Find, Span, occurrences, resolve
+from datakit.stages.pii.spans import Find, Span, occurrences, resolve
 
 _ROUNDS = 6
 _ECHOED = frozenset(
