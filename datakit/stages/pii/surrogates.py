@@ -89,7 +89,8 @@ def last_sound(text: str) -> int | None:
 def is_void(entity: str, value: str) -> bool:
     """Whether a value lies in a range that only surrogates use; a number may be taken for one of another type."""
     if entity in _VOID_NUMBERS:
-        return any(check(value) for check in _VOID_NUMBERS.values())
+        # Hardly a real number gets past the first look: this is asked for every value found.
+        return "00" in value and any(check(value) for check in _VOID_NUMBERS.values())
     check = _VOID.get(entity)
     return check is not None and check(value)
 
