@@ -25,6 +25,7 @@ from datakit.schemas import Message
 from datakit.shipped import shipped
 
 if TYPE_CHECKING:
+    from datakit.redaction import Redaction, Scan
     from datakit.refreshing import RefreshResult
     from datakit.runner import RunResult, StepPlan
     from datakit.trainer import Report
@@ -303,6 +304,24 @@ def refresh(
     return refresh(pipeline, Store(store), train=train_new, report=heard, workers=workers, executor=executor)
 
 
+def pii_scan(
+    files: Sequence[str], settings: Mapping[str, Any] | None = None, *, text: str | None = None, id_field: str = "id"
+) -> Scan:
+    """Where personal data stands in FILES: places, types and rules of every row, never a value."""
+    from datakit.redaction import pii_of, scan
+
+    return scan(files, stage=pii_of(settings or {}), text=text, id_field=id_field)
+
+
+def pii_redact(
+    source: str, out: str, settings: Mapping[str, Any] | None = None, *, text: str | None = None
+) -> Redaction:
+    """Write the rows of a JSON lines file without their personal data; all else stays as it is."""
+    from datakit.redaction import pii_of, redact
+
+    return redact(source, out, stage=pii_of(settings or {}), text=text)
+
+
 def as_json(value: Any) -> Any:
     """A result as plain JSON values; a number that JSON lacks (NaN) becomes null."""
     if hasattr(value, "as_json"):
@@ -332,5 +351,6 @@ def _train_for(pipeline: Pipeline, manifest: DatasetManifest, store: str, report
 
 __all__ = [
     "Done", "as_json", "check", "compare", "datasets", "drops", "evaluate", "export", "generate", "index", "init",
-    "plan", "plugins", "refresh", "report", "rethreshold", "run", "show", "stages", "train", "why",
+    "pii_redact", "pii_scan", "plan", "plugins", "refresh", "report", "rethreshold", "run", "show", "stages", "train",
+    "why",
 ]  # fmt: skip

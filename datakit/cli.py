@@ -5,6 +5,7 @@ Options carry the names of the function's parameters, word for word; `datakit.co
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import click
@@ -306,3 +307,46 @@ def _by_the_clock(one_pass: Callable[[], None], every: str | None, cron: str | N
         refreshing.every(every, patient)
     elif cron is not None:
         refreshing.by_cron(cron, patient)
+
+
+@main.group()
+def pii() -> None:
+    """Personal data in files, outside a pipeline: find it, or write a file without it."""
+
+
+_SETTING = click.option(
+    "--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="A setting of the stage `pii`; repeatable."
+)
+
+
+@pii.command()
+@click.argument("files", nargs=-1, required=True)
+@click.option("--text", metavar="FIELD", help="Field that holds the text (default: every field that does).")
+@click.option("--id-field", default="id", show_default=True, metavar="FIELD", help="Field that holds the id.")
+@_SETTING
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document a row, in the order of the files.")
+def scan(files: tuple[str, ...], text: str | None, id_field: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Where personal data stands in FILES: places, types and rules, never a value."""
+    from datakit import api, display
+    from datakit.training import settings_of
+
+    found = api.pii_scan(files, settings_of(overrides), text=text, id_field=id_field)
+    for document in found.documents if as_json else ():
+        click.echo(json.dumps(document, ensure_ascii=False))
+    if not as_json:
+        display.scan(found)
+    found.complain()
+
+
+@pii.command()
+@click.argument("source", metavar="IN")
+@click.argument("out", metavar="OUT")
+@click.option("--text", metavar="FIELD", help="Field that holds the text (default: every field that does).")
+@_SETTING
+@options("json")
+def redact(source: str, out: str, text: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Write the rows of the JSON lines file IN to OUT without their personal data."""
+    from datakit import api, display
+    from datakit.training import settings_of
+
+    say(api.pii_redact(source, out, settings_of(overrides), text=text), as_json, display.redaction)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datakit.api import Done
     from datakit.manifests import AdapterArtifact
     from datakit.pipeline import Pipeline
+    from datakit.redaction import Redaction, Scan
     from datakit.refreshing import RefreshResult
     from datakit.runner import StepPlan
 
@@ -385,3 +386,19 @@ def _cell(value: Any) -> str:
         return f"{value:,.4g}"
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return text if len(text) <= LONGEST_CELL else text[:LONGEST_CELL] + " ..."
+
+
+def scan(found: Scan) -> None:
+    """Values by type and rule."""
+    rows = [(entity, rule, count) for (entity, rule), count in sorted(found.counts.items())]
+    table("type", "rule", "values>", rows=rows)
+    touched = sum(bool(document["spans"]) for document in found.documents)
+    line(f"{sum(found.counts.values())} values in {touched} of {len(found.documents)} rows")
+
+
+def redaction(done: Redaction) -> None:
+    """What was replaced, by type, and what became of the rows."""
+    table("type", "values>", rows=sorted(done.values.items()))
+    dropped = "".join(f", {count} dropped by {rule}" for rule, count in sorted(done.dropped.items()))
+    skipped = f", {done.skipped} fields held no text" if done.skipped else ""
+    line(f"{done.written} of {done.rows} rows written{dropped}{skipped}")

@@ -10,15 +10,20 @@ Neither tells a value: a scan gives places, types and rules. A row that can't be
 from __future__ import annotations
 
 import gzip
+import json
 import os
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from pydantic import ValidationError
+
 from datakit.errors import ConfigError, Problem, SourceError, StageError
+from datakit.pipeline import flatten
 from datakit.stage import Env
 from datakit.stages.ingest import Ingest
 from datakit.stages.ingest.encoding import lines_of
@@ -33,6 +38,8 @@ TURN_FIELDS = {"messages": "content", "conversations": "value", "chosen": "conte
 JSON_LINES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".jsonl.xz", ".jsonl.bz2", ".ndjson")
 
 LONGEST_LINE = 256 << 20
+
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
 
 Place = tuple[str | int, ...]
 """Where a text stands in a row: ("messages", 1, "content")."""
@@ -50,6 +57,15 @@ class Scan:
     def as_json(self) -> list[dict[str, Any]]:
         """The documents: {"id", "spans": [{"start", "end", "type", "rule", "score"}]}; never a value."""
         return self.documents
+
+    def complain(self) -> None:
+        """StageError if there are rows that could not be searched: they may hold anything."""
+        if self.unsearched:
+            raise StageError(
+                f"{len(self.unsearched)} rows could not be searched",
+                where=", ".join(self.unsearched),
+                fix="split or shorten these rows",
+            )
 
 
 @dataclass(slots=True)
@@ -96,8 +112,6 @@ def redact(source: str, out: str, *, stage: Pii, text: str | None = None) -> Red
     `out` appears whole or not at all. Rows that can't be searched are left out and named by StageError when all others
     are written. SourceError for a line that is no JSON object: then nothing is written.
     """
-    import orjson
-
     if not source.endswith(JSON_LINES):
         problem = Problem(
             "IN", "only JSON lines are rewritten", "name a .jsonl file; `ingest` and `export` read others"
@@ -126,7 +140,7 @@ def redact(source: str, out: str, *, stage: Pii, text: str | None = None) -> Red
                 _put(row, place, value)
             done.values.update(new.counts)
             done.written += 1
-            file.write(orjson.dumps(row) + b"\n")
+            file.write(dumps(row) + b"\n")
     if quarantined:
         raise StageError(
             f"{len(quarantined)} of {done.rows} rows could not be searched and were left out",
@@ -134,6 +148,17 @@ def redact(source: str, out: str, *, stage: Pii, text: str | None = None) -> Red
             fix="split or shorten these rows; all others are in the output",
         )
     return done
+
+
+def pii_of(settings: Mapping[str, Any]) -> Pii:
+    """The stage `pii` with some settings; ConfigError for settings that are wrong."""
+    try:
+        stage = Pii.model_validate(dict(settings))
+    except ValidationError as error:
+        raise ConfigError(flatten(error, Pii)) from error
+    if problems := stage.problems():
+        raise ConfigError(problems)
+    return stage
 
 
 def texts_of(row: dict[str, Any], text: str | None = None) -> tuple[list[tuple[Place, str]], int]:
@@ -177,9 +202,28 @@ def _all_rows(files: Sequence[str], text: str | None, id_field: str) -> Iterator
                 yield source.name, row["position"], {id_field: own, text or "text": row["text"]}
 
 
-def _json_lines(path: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def loads(line: bytes) -> Any:
+    """The value of a JSON line. Python's own parser takes what orjson changes or refuses: long integers, NaN."""
     import orjson
 
+    if not _LONG_NUMBER.search(line):
+        with suppress(orjson.JSONDecodeError):
+            return orjson.loads(line)
+    return json.loads(line)
+
+
+def dumps(row: Any) -> bytes:
+    """A row as a JSON line that `loads` reads as the same value."""
+    import orjson
+
+    try:
+        data = orjson.dumps(row)
+    except TypeError:  # an integer of more than 64 bits, half a surrogate pair
+        return json.dumps(row).encode()
+    return data if b"null" not in data else json.dumps(row, ensure_ascii=False).encode("utf-8")
+
+
+def _json_lines(path: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     with opened(path) as stream:
         for line, data in enumerate(lines_of(stream, "utf-8", LONGEST_LINE), start=1):
             if isinstance(data, int):
@@ -188,8 +232,8 @@ def _json_lines(path: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
             if not data.strip():
                 continue
             try:
-                row = orjson.loads(data)
-            except orjson.JSONDecodeError as error:
+                row = loads(data)
+            except ValueError as error:
                 fix = "mend the line, or take it out; nothing was written"
                 raise SourceError("a line is not valid JSON in UTF-8", where=f"{name}:{line}", fix=fix) from error
             if not isinstance(row, dict):

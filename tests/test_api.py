@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +32,14 @@ SPELLED = {"overrides": "set", "as_json": None, "every": None, "cron": None}
 """Options whose name differs in Python, and those that only a command has."""
 
 
+COMMANDS = {
+    f"{name}_{inner}" if inner else name: command
+    for name, outer in main.commands.items()
+    for inner, command in (outer.commands.items() if isinstance(outer, click.Group) else [("", outer)])
+}
+"""Every command by the name of its function: `datakit pii scan` is `pii_scan`."""
+
+
 def parameters(verb: str) -> dict[str, Any]:
     """Names and defaults of a function's parameters."""
     found = inspect.signature(getattr(api, verb)).parameters.values()
@@ -39,8 +48,8 @@ def parameters(verb: str) -> dict[str, Any]:
 
 def options(verb: str) -> dict[str, Any]:
     """Names and defaults of a command's arguments and options, as Python spells them."""
-    spelled = {**SPELLED, "overrides": "settings"} if verb == "train" else SPELLED
-    named = {spelled.get(p.name, p.name): p for p in main.commands[verb].params if p.name}
+    spelled = {**SPELLED, "overrides": "settings"} if verb in ("train", "pii_scan", "pii_redact") else SPELLED
+    named = {spelled.get(p.name, p.name): p for p in COMMANDS[verb].params if p.name}
     return {
         name: None if p.required or p.multiple else p.to_info_dict()["default"] for name, p in named.items() if name
     }
@@ -48,12 +57,12 @@ def options(verb: str) -> dict[str, Any]:
 
 def test_every_verb_is_a_command_and_a_function() -> None:
     verbs = [name for name in api.__all__ if inspect.isfunction(getattr(api, name)) and name != "as_json"]
-    assert sorted(verbs) == sorted(main.commands)
-    for verb in main.commands:
+    assert sorted(verbs) == sorted(COMMANDS)
+    for verb in COMMANDS:
         assert verb == "stages" or getattr(datakit, verb) is getattr(api, verb)
 
 
-@pytest.mark.parametrize("verb", list(main.commands))
+@pytest.mark.parametrize("verb", list(COMMANDS))
 def test_options_and_parameters_have_the_same_names_and_defaults(verb: str) -> None:
     mine = {name: None if default == () else default for name, default in parameters(verb).items()}
     assert {name: str(default) for name, default in options(verb).items()} == {n: str(d) for n, d in mine.items()}
@@ -125,6 +134,10 @@ PAIRS = {
         ["generate", "trained", "--prompt", "안녕", "--prompt", "Hi", "--max-new-tokens", "1", "--base"],
     ),
     "refresh": Pair(lambda: api.refresh("r.yaml"), ["refresh", "r.yaml"]),
+    "pii_redact": Pair(
+        lambda: api.pii_redact("자료.jsonl", "out.jsonl", {"operator": "mask"}, text="text"),
+        ["pii", "redact", "자료.jsonl", "out.jsonl", "--set", "operator=mask", "--text", "text"],
+    ),
 }
 
 
@@ -239,3 +252,12 @@ def test_as_json_spells_what_json_lacks() -> None:
     assert api.as_json({"a": math.nan, "b": (math.inf, 1.5), "c": date(2026, 11, 21), "d": Path("x/y")}) == {
         "a": None, "b": [None, 1.5], "c": "2026-11-21", "d": "x/y",
     }  # fmt: skip
+
+
+def test_scan_prints_one_document_a_row(project: Path) -> None:
+    found = api.pii_scan(["자료.jsonl"], {"kinds": ["PHONE"]})
+    told = call("pii", "scan", "자료.jsonl", "--set", "kinds=[PHONE]", "--json")
+    assert [json.loads(line) for line in told.out.splitlines()] == found.documents
+    assert [len(document["spans"]) for document in found.documents] == [1, 1, 1, 1, 0]
+    assert "4 values in 4 of 5 rows" in call("pii", "scan", "자료.jsonl", "--set", "kinds=[PHONE]").out
+    assert call("pii", "scan", "자료.jsonl", "--set", "operatr=mask").code == 2

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from datakit.errors import ConfigError, SourceError, StageError
-from datakit.redaction import redact, scan, texts_of
+from datakit.redaction import dumps, loads, redact, scan, texts_of
 from datakit.stages.pii import Pii
 from datakit.stages.pii import scan as engine
 
@@ -128,3 +128,11 @@ def test_texts_are_found_in_every_common_form() -> None:
     texts, skipped = texts_of(row)
     assert [value for _, value in texts] == ["a", "b", "c"]
     assert skipped == 1
+
+
+@pytest.mark.parametrize(
+    "line", ['{"id": 12345678901234567890123, "x": NaN}', '{"id": "\\ud83d", "x": [null, 1.5, 1e300]}', '{"봄": true}']
+)
+def test_other_fields_survive_whatever_json_they_hold(line: str) -> None:
+    row = loads(line.encode())
+    assert repr(loads(dumps(row))) == repr(row) == repr(json.loads(line))
