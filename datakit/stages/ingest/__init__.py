@@ -45,6 +45,7 @@ class Ingest(SourceStage):
     """Read files into documents, or into instruction rows."""
 
     use: ClassVar[str] = "ingest"
+    version: ClassVar[int] = 2
     rules: ClassVar[tuple[str, ...]] = ("unreadable", "too_large", "no_text", "no_article", "bad_turns")
 
     files: Annotated[str | list[str], Execution]
