@@ -32,10 +32,11 @@ def one(text: str, **fields: Any) -> str:
 
 
 @settings(max_examples=300, deadline=None)
-@given(TEXT, st.sampled_from(["keep", "strip"]))
-def test_normalize_twice_is_normalize_once(text: str, markup: str) -> None:
-    once = one(text, markup=markup)
-    assert one(once, markup=markup) == once
+@given(TEXT, st.sampled_from(["keep", "strip"]), st.integers(0, 4), st.integers(0, 2))
+def test_normalize_twice_is_normalize_once(text: str, markup: str, repeats: int, blank_lines: int) -> None:
+    fields = {"markup": markup, "repeats": repeats, "blank_lines": blank_lines}
+    once = one(text, **fields)
+    assert one(once, **fields) == once
 
 
 @settings(max_examples=100, deadline=None)
@@ -140,6 +141,13 @@ def test_normalize_markup_strip_leaves_the_words() -> None:
     source = "# 제목\n\n**굵게** [고리](https://a.b/c) `code`\n> 인용\n<p>문단</p><script>bad()</script><!-- no -->"
     assert one(source, markup="strip") == "제목\n\n굵게 고리 code\n인용\n\n문단"
     assert one(source).startswith("# 제목")
+
+
+def test_normalize_markup_strip_takes_the_main_text_of_a_page() -> None:
+    menu = "<nav><ul><li><a href=/>메뉴</a></li></ul></nav><script>if (a < b) go('<p>')</script>"
+    page = f"<!DOCTYPE html><html><body>{menu}<h1>제목</h1><p>첫째&nbsp;문단 &lt;가&gt;</p><p>둘째</p></body></html>"
+    assert one(page, markup="strip") == "제목\n\n첫째 문단 <가>\n\n둘째"
+    assert one("a < b이고 c > d이면 <b>굵게</b>", markup="strip") == "a < b이고 c > d이면 굵게"
 
 
 def test_normalize_unclosed_comments_take_linear_time() -> None:

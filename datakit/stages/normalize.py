@@ -4,7 +4,7 @@
                       and two rules for Korean that ftfy lacks)
     entities          &amp; &lt; &#44032; -> & < 가, unless the text holds tags: then it is HTML source
     composition       NFC: Hangul syllables composed, also from conjoining jamo, so that macOS text equals everybody
-                      else's; ㅋㅋ, full-width signs and half-width jamo stay: NFKC would turn ㅋ into something else
+                      else's; ㅋㅋ, full-width signs and half-width jamo stay (NFKC would change their letters)
     tidying           control and zero-width characters, white space, line ends, repeated ㅋㅋㅋㅋ, 와아아아아 and !!!!
                       (kernels/cleaning.py); rules (----, ====), Latin letters, digits and code are left alone
     markup            if asked for: HTML (pages by their main text, tags in plain text by pattern) and Markdown signs off
@@ -265,7 +265,18 @@ _MARKUP = (
 """HTML tags, then Markdown: what is found and what stands in its place."""
 
 
+# A text that begins as a page or a piece of one; a tag inside of plain text is no page.
+_PAGE = re.compile(
+    r"\s*<(?:!doctype|html|head|body|main|article|section|div|p|table|[uo]l|h[1-6]|blockquote)\b[^<>]*>", re.I
+)
+
+
 def _without_markup(text: str) -> str:
+    """HTML pages by their main text, tags in other texts and Markdown by pattern."""
+    from datakit.webpage import main_text
+
+    if _PAGE.match(text) and "</" in text:
+        text = main_text(text) or text
     text = _without_blocks(text)
     for pattern, instead in _MARKUP:
         text = pattern.sub(instead, text)

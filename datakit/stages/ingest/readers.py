@@ -21,7 +21,6 @@ from datakit.stages.ingest.delimited import read_table
 from datakit.stages.ingest.docx import docx_text
 from datakit.stages.ingest.encoding import after_transcoding, blocks
 from datakit.stages.ingest.epub import epub_text
-from datakit.stages.ingest.html import main_text
 from datakit.stages.ingest.hwp import hwp_text
 from datakit.stages.ingest.hwpx import hwpx_text
 from datakit.stages.ingest.json_rows import read_json, read_jsonl
@@ -30,6 +29,7 @@ from datakit.stages.ingest.rows import SHARD_BYTES, SHARD_ROWS, Reading, Rows
 from datakit.stages.ingest.warc import read_warc
 from datakit.stages.ingest.whole import Extract, one_document
 from datakit.stages.ingest.wiki import read_wiki
+from datakit.webpage import main_text
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,9 +18,9 @@ from typing import IO, Any
 from datakit.errors import SourceError
 from datakit.outcome import Drop
 from datakit.stages.ingest.encoding import SAMPLE_BYTES, detect, known_encoding
-from datakit.stages.ingest.html import main_text
 from datakit.stages.ingest.rows import Gather, Reading, Rows
 from datakit.stages.ingest.whole import Refused, need, unreadable
+from datakit.webpage import main_text
 
 PAGES = ("text/html", "application/xhtml+xml")
 PLAIN = ("text/plain",)
