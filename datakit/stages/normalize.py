@@ -7,7 +7,7 @@
                       else's; ㅋㅋ, full-width signs and half-width jamo stay (NFKC would change their letters)
     tidying           control and zero-width characters, white space, line ends, repeated ㅋㅋㅋㅋ, 와아아아아 and !!!!
                       (kernels/cleaning.py); rules (----, ====), Latin letters, digits and code are left alone
-    markup            if asked for: HTML (pages by their main text, tags in plain text by pattern) and Markdown signs off
+    markup            if asked for: HTML (pages by their main text, lone tags by pattern) and Markdown signs off
 
 Two properties: normalising twice is normalising once (the steps are repeated on a text until it rests), and a text
 that is clean is not touched, nor even turned into a Python string: a kernel says which rows need which step. Cost:

@@ -30,7 +30,7 @@ from datakit.stages.ingest.files import find, format_of, opened
 from datakit.stages.ingest.forms import ALPACA, FORMS, Body, Form, check_columns
 from datakit.stages.ingest.readers import DOCUMENTS, READERS, TYPED, read_hub
 from datakit.stages.ingest.rows import Reading, Rows
-from datakit.stages.ingest.whole import missing_package
+from datakit.stages.ingest.whole import missing_package, need
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,7 +108,11 @@ class Ingest(SourceStage):
         patterns = [self.files] if isinstance(self.files, str) else list(dict.fromkeys(self.files))
         found = find([pattern for pattern in patterns if not hub.is_hub(pattern)])
         found |= {pattern: [hub.source_of(pattern)] for pattern in patterns if hub.is_hub(pattern)}
-        return [source for pattern in patterns for source in found[pattern]]
+        sources = [source for pattern in patterns for source in found[pattern]]
+        forms = {known[0]: one.name for one in sources if (known := format_of(one.url.split("::")[0]))}
+        for form, name in forms.items():
+            need(form, name)
+        return sources
 
     def read(self, source: Source, env: Env) -> Iterator[Outcome]:
         """The rows of one file, a shard at a time."""
