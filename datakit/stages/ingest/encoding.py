@@ -159,8 +159,8 @@ def _legacy(sample: bytes, lines: list[bytes], guess_from: int) -> Detected | No
 
 def _beyond_chance(lines: list[bytes]) -> float:
     """How sure valid UTF-8 is: one accented letter may be two of Latin-1, Hangul of three bytes hardly ever."""
-    longer = sum(byte >= 0xE0 for line in lines for byte in line[:1000])
-    pairs = sum(0xC2 <= byte < 0xE0 for line in lines for byte in line[:1000])
+    head = b"\n".join(lines[:3])[:300]
+    longer, pairs = sum(byte >= 0xE0 for byte in head), sum(0xC2 <= byte < 0xE0 for byte in head)
     return 1.0 - (0.1**pairs * 0.01**longer if pairs + longer else 0.0)
 
 
