@@ -67,14 +67,18 @@ def known_encoding(name: str) -> str:
     return same.get(found, found)
 
 
-def sample_of(stream: IO[bytes]) -> bytes:
-    """The head of a file, and what follows up to the first 256 KiB that are not plain ASCII."""
+def sample_of(stream: IO[bytes]) -> tuple[bytes, bool]:
+    """The head of a file, and what follows up to the first 256 KiB that are not plain ASCII; whether that is all."""
     head = stream.read(SAMPLE_BYTES)
+    while len(head) < SAMPLE_BYTES and (more := stream.read(SAMPLE_BYTES - len(head))):
+        head += more
+    if len(head) < SAMPLE_BYTES:
+        return head, True
     block, scanned = head, len(head)
     while block and block.isascii() and b"\x00" not in block and scanned < SCAN_BYTES:
         block = stream.read(SAMPLE_BYTES)
         scanned += len(block)
-    return head if block is head else head + block
+    return (head if block is head else head + block), False
 
 
 def detect(sample: bytes, guess_from: int = 1) -> Detected:

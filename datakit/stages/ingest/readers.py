@@ -125,7 +125,7 @@ def _one_document(stream: IO[bytes], how: Reading, extract: Callable[[str], str]
     except UnicodeDecodeError:
         yield Rows(bad=[(1, Drop("unreadable", f"not {how.encoding}"))])
         return
-    yield Rows([1], {how.text: [extract(text)]}) if text is not None else Rows()
+    yield Rows([1], {how.text: [extract(text)]}, size=size) if text is not None else Rows()
 
 
 def _tabular(batches: Iterable[pa.RecordBatch], how: Reading) -> Iterator[Rows]:
@@ -150,7 +150,7 @@ def _typed_rows(batches: list[pa.RecordBatch], done: int) -> Rows:
     table = pa.Table.from_batches(batches).combine_chunks()
     table.validate(full=True)
     columns = {name: table.column(name).combine_chunks() for name in table.column_names}
-    return Rows(list(range(done + 1, done + table.num_rows + 1)), columns)
+    return Rows(list(range(done + 1, done + table.num_rows + 1)), columns, size=table.nbytes)
 
 
 @contextmanager
