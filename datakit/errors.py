@@ -15,7 +15,8 @@ None of the three may hold text of a document: errors are logged, and text may b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,3 +131,18 @@ class TeacherError(DatakitError):
     """An endpoint for synthetic text is down, refuses the key, or answers nonsense."""
 
     exit_code = 8
+
+
+@contextmanager
+def failing_at(stage: str, place: str) -> Iterator[None]:
+    """Say which stage failed where. The cause's own message is left out: it may quote a document."""
+    try:
+        yield
+    except (DatakitError, KeyboardInterrupt):
+        raise
+    except MemoryError as error:
+        raise StageError(f"{stage} ran out of memory", where=place, fix="use fewer --workers") from error
+    except Exception as error:
+        raise StageError(
+            f"{stage} failed: {type(error).__name__}", where=place, fix="--debug shows where in the code"
+        ) from error

@@ -1,6 +1,6 @@
 """Plan, run, resume: a pipeline over a store.
 
-    source step    a job a file       key = blake2b(recipe, file name, file digest)
+    source step    a job a file, or a group of small ones: key = blake2b(recipe, file names and digests)
     row steps      a job a shard      key = blake2b(recipe, key of the shard before); neighbours fused
     corpus steps   over all shards    key = blake2b(recipe, keys of all shards before); outputs keyed by content;
                                       with the state of what lies beside (an index), which is extended afterwards
@@ -8,12 +8,13 @@
 
 A run is a walk along the stages that asks the store for each key and works only where the answer is "not done". So an
 interrupted run needs no flag, a changed setting re-runs from its stage on, and a new file runs row stages on one shard.
+Row stages behind a source begin with its first shard: while a file is read, the workers clean what was read of it.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -33,7 +34,7 @@ from datakit.signals import signals_key
 from datakit.stage import CorpusStage, Env, MeasuredStage, RowStage, SinkStage, SourceStage, Stage
 from datakit.store import VERSION, Store
 from datakit.trainer import Event, Report
-from datakit.work import BATCH_ROWS, RowsJob, SourceJob, read_source, run_rows
+from datakit.work import BATCH_ROWS, RowsJob, SourceJob, read_source, reading_source, run_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,6 +84,12 @@ class _Walk:
     batch_rows: int = BATCH_ROWS
     dry: bool = False
     shards: list[ShardRecord] = field(default_factory=list)
+    arriving: Iterator[ShardRecord] | None = None
+    """Shards that a source is still reading; `shards` are those from before it."""
+    source: str = ""
+    """The stage that reads them."""
+    waited: float = 0.0
+    """Seconds spent waiting for them; they count for the source, not for the step that asks."""
     kind: Kind | None = None
     reports: list[StageReport] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -97,23 +104,25 @@ class _Walk:
         """Take the corpus through all stages."""
         groups = list(_groups(stages))
         for place, group in enumerate(groups):
-            started, before = self.clock(), (self.reused, self.ran)
+            started, waited, before = self.clock(), self.waited, (self.reused, self.ran)
             known = self._step(group)
             names = [stage.name for stage in group]
-            self.seconds["+".join(names)] = round(self.clock() - started, 3)
+            self.seconds["+".join(names)] = round(self.clock() - started - (self.waited - waited), 3)
             reuse, run = self.reused - before[0], self.ran - before[1]
             self.plans.append(StepPlan(names, reuse, run))
             if not known:
                 self.plans += [StepPlan([s.name for s in later], None, None) for later in groups[place + 1 :]]
                 return
+        self._arrive()
 
     def _step(self, group: list[Stage]) -> bool:
         """Do one step; in a dry walk only count, and say whether the steps behind it can be known."""
         first = group[0]
-        if isinstance(first, SourceStage):
-            return self._source(first)
         if isinstance(first, RowStage):
             return self._rows([stage for stage in group if isinstance(stage, RowStage)])
+        self._arrive()
+        if isinstance(first, SourceStage):
+            return self._source(first)
         if isinstance(first, CorpusStage):
             return self._corpus(first)
         if isinstance(first, SinkStage):
@@ -121,48 +130,91 @@ class _Walk:
         raise TypeError(f"{type(first).__name__} is none of SourceStage, RowStage, CorpusStage, SinkStage")
 
     def _source(self, stage: SourceStage) -> bool:
+        """Begin to read: shards arrive as the step behind asks for them, so that it works while files are read."""
         kind, recipe = stage.gives(None), key_of(stage.keyed_as(self.seed))
-        jobs = [
-            SourceJob(self.store, stage, source, key_of("source", recipe, source.name, source.digest), kind, self.env)
-            for source in stage.sources()
-        ]
+        jobs = []
+        for group in stage.groups():
+            members = [part for source in group for part in (source.name, source.digest)]
+            jobs.append(SourceJob(self.store, stage, group, key_of("source", recipe, *members), kind, self.env))
         done = {job.key: step for job in jobs if (step := self.store.step(job.key))}
-        todo = [job for job in jobs if job.key not in done]
-        self._count(len(done), len(todo))
-        if self.dry:
-            if todo:
-                return False
-        else:
-            done |= {step.key: step for step in self._progress(stage.name, read_source, todo)}
-        steps = [done[job.key] for job in jobs]
-        records = [self._known(key) for step in steps for key in step.shards]
-        self.shards += records
+        todo = len(jobs) - len(done)
+        self._count(len(done), todo)
+        self.arriving, self.source = self._read(stage, jobs, done, self.shards), stage.name
         self.kind = kind
+        return not (self.dry and todo)
+
+    def _read(
+        self, stage: SourceStage, jobs: list[SourceJob], done: dict[str, StepRecord], before: list[ShardRecord]
+    ) -> Iterator[ShardRecord]:
+        """Shard after shard, those from before first, in the order of the files; at the end, the stage's report."""
+        yield from before
+        todo = [job for job in jobs if job.key not in done]
+        # Fewer files than workers: this process reads, so that the workers have something to do from the first shard.
+        here = len(todo) < self.executor.workers
+        reading = iter(()) if here else self._progress(stage.name, read_source, todo, len(todo))
+        steps: list[StepRecord] = []
+        for job in jobs:
+            if job.key in done or not here:
+                step = done[job.key] if job.key in done else next(reading)
+                yield from map(self._known, step.shards)
+            else:
+                step = yield from reading_source(job)
+            steps.append(step)
+        if here and todo:
+            self.report(Event(stage.name, len(todo), len(todo), {"rows": sum(int(s.stats["kept"]) for s in steps)}))
         stats = sum((StageStats.from_dict(step.stats) for step in steps), StageStats())
-        self._report(stage, kind, stats, {"files": len(jobs)}, [step.key for step in steps])
-        return True
+        files = {"files": sum(len(job.group) for job in jobs)}
+        self._report(stage, stage.gives(None), stats, files, [step.key for step in steps])
+
+    def _arrivals(self) -> Iterator[ShardRecord]:
+        """The shards in front of a step, as they arrive; the time that it takes to read them is the source's."""
+        arriving, self.arriving = self.arriving, None
+        if arriving is None:
+            yield from self.shards
+            return
+        self.shards = []
+        while True:
+            started = self.clock()
+            shard = next(arriving, None)
+            waited = self.clock() - started
+            self.waited += waited
+            self.seconds[self.source] = round(self.seconds[self.source] + waited, 3)
+            if shard is None:
+                return
+            self.shards.append(shard)
+            yield shard
+
+    def _arrive(self) -> None:
+        """Wait for all shards that are still read."""
+        for _ in self._arrivals():
+            pass
 
     def _rows(self, stages: list[RowStage]) -> bool:
         recipes = tuple(key_of(stage.keyed_as(self.seed)) for stage in stages)
-        chains = [self._chain(shard.key, recipes) for shard in self.shards]
+        last, env = tuple(stages), self.env
+        chains: list[tuple[str, ...]] = []
+        done: dict[str, ShardRecord] = {}
+
+        def todo() -> Iterator[RowsJob]:
+            for shard in self._arrivals():
+                keys = self._chain(shard.key, recipes)
+                chains.append(keys)
+                record = self.store.record(keys[-1])
+                self._count(int(record is not None), int(record is None))
+                if record is None:
+                    yield RowsJob(self.store, last, recipes, shard.key, shard.source, keys, env, self.batch_rows)
+                else:
+                    done[record.key] = record
+
+        if self.dry:
+            waiting = sum(1 for _ in todo())
+        else:
+            name = "+".join(stage.name for stage in stages)
+            done |= {record.key: record for record in self._progress(name, run_rows, todo())}
+            waiting = 0
         self._signals(stages, chains)
-        done = {keys[-1]: record for keys in chains if (record := self.store.record(keys[-1]))}
-        kind = self.kind
-        for stage in stages:
-            kind = stage.gives(kind)
-        assert kind is not None  # Pipeline.problems() saw to it
-        jobs = []
-        for shard, keys in zip(self.shards, chains, strict=True):
-            if keys[-1] not in done:
-                job = RowsJob(
-                    self.store, tuple(stages), recipes, shard.key, shard.source, keys, kind, self.env, self.batch_rows
-                )
-                jobs.append(job)
-        self._count(len(chains) - len(jobs), len(jobs))
-        if self.dry and jobs:
+        if waiting:
             return False
-        name = "+".join(stage.name for stage in stages)
-        done |= {record.key: record for record in self._progress(name, run_rows, jobs)}
         self.shards = [done[keys[-1]] for keys in chains]
         for place, stage in enumerate(stages):
             self.kind = stage.gives(self.kind)
@@ -236,14 +288,22 @@ class _Walk:
             keys.append(key)
         return tuple(keys)
 
-    def _progress(self, name: str, work: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[Any]:
-        if jobs:
-            self.report(Event(name, 0, len(jobs)))
-        rows = 0
-        for done, result in enumerate(self.executor.map(work, jobs), start=1):
-            rows += result.rows if isinstance(result, ShardRecord) else int(result.stats["kept"])
-            self.report(Event(name, done, len(jobs), {"rows": rows}))
+    def _progress(self, name: str, work: Callable[[Any], Any], jobs: Iterable[Any], total: int = 0) -> Iterator[Any]:
+        """The results of some jobs; `total` 0: nobody knows yet how many come."""
+        done = rows = 0
+        for result in self.executor.map(work, self._told(name, jobs, total)):
+            done, rows = done + 1, rows + (result.rows if isinstance(result, ShardRecord) else result.stats["kept"])
+            self.report(Event(name, done, total, {"rows": rows}))
             yield result
+        if done and not total:
+            self.report(Event(name, done, done, {"rows": rows}))
+
+    def _told(self, name: str, jobs: Iterable[Any], total: int) -> Iterator[Any]:
+        """The jobs; the first of them is told."""
+        for place, job in enumerate(jobs):
+            if place == 0:
+                self.report(Event(name, 0, total))
+            yield job
 
     def _known(self, key: str) -> ShardRecord:
         record = self.store.record(key)

@@ -17,7 +17,7 @@ at once. It opens into a worker where it is needed; a regex, a tokenizer or a mo
 
 Four bases, by what a stage needs to see:
 
-    SourceStage   files -> rows, one file at a time              (ingest)
+    SourceStage   files -> rows, a file at a time                (ingest)
     RowStage      a batch of rows -> Outcome, any order          (neighbours run fused: one read, one write a shard)
     CorpusStage   all shards at once, a wall in the pipeline     (dedup, synthesize, pack)
     SinkStage     looks at all shards, changes none; always runs (export)
@@ -48,7 +48,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from datakit.canon import digest_file, key_of
-from datakit.errors import ConfigError, Problem
+from datakit.errors import ConfigError, Problem, failing_at
 from datakit.outcome import Drop, Outcome, drops_table
 from datakit.schemas import KINDS, Document, Kind, documents, kind_of, replace_column
 
@@ -159,7 +159,7 @@ class Stage(BaseModel):
 
 
 class SourceStage(Stage):
-    """A stage that reads files into rows, one file at a time.
+    """A stage that reads files into rows, a file or a few small ones at a time.
 
     Fields that say where the files are must be `Execution`: a file enters the keys by its name and digest.
     """
@@ -177,9 +177,19 @@ class SourceStage(Stage):
         """The files this stage reads, in order, with names and digests. Raises SourceError if there are none."""
         raise NotImplementedError(f"{type(self).__name__} must say which files it reads")
 
+    def groups(self) -> list[tuple[Source, ...]]:
+        """The files in order, parted into what is read, keyed and stored together. Here each file stands alone."""
+        return [(source,) for source in self.sources()]
+
     def read(self, source: Source, env: Env) -> Iterator[Outcome]:
         """The rows of one file, one Outcome for each shard to be written (`kept` holds the rows)."""
         raise NotImplementedError(f"{type(self).__name__} must read a file")
+
+    def read_group(self, group: Sequence[Source], env: Env) -> Iterator[Outcome]:
+        """The rows of some files, in order. A stage whose `groups` hold many files lets them share shards here."""
+        for source in group:
+            with failing_at(self.name, source.name):
+                yield from self.read(source, env)
 
 
 class RowStage(Stage):
@@ -273,11 +283,13 @@ ShardWork = Callable[["pa.Table", dict[str, Any]], Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One input file: where it is, what it is called in ids and reports, and the digest of its bytes."""
+    """One input file: where it is, what it is called in ids and reports, the digest of its bytes, and its size."""
 
     url: str
     name: str
     digest: str
+    size: int | None = None
+    """Bytes as it lies there, packed or not; None where nobody knows."""
 
 
 class Shard(Protocol):
@@ -289,7 +301,7 @@ class Shard(Protocol):
     def rows(self) -> int: ...
     @property
     def source(self) -> str:
-        """Name of the file the rows were read from, "" if a corpus stage stands between."""
+        """The file, or the files, that the rows were read from, for messages; "" behind a corpus stage."""
         ...
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 R = TypeVar("R", bound=Record)
+UNIQUE = frozenset({"id", "source_id", "family", "text"})
+"""Columns whose values hardly ever repeat: a dictionary of them costs time and saves nothing."""
 VERSION = re.compile(r"^(?P<day>\d{4}\.\d{2}\.\d{2})\.(?P<count>\d+)$")
 
 
@@ -333,16 +335,17 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
     sink = pa.BufferOutputStream()
     whole = table.combine_chunks().replace_schema_metadata(None)
-    # Token columns as split bytes, not as a dictionary: written twice, read 2.5 times as fast, 8 % smaller.
+    # LZ4 writes 1.5 times and reads twice as fast as zstd at level 1, for a third more bytes: shards are written once
+    # and read several times. Token columns as split bytes, not as a dictionary: read 2.5 times as fast, 8 % smaller.
     tokens = [f"{f.name}.list.element" for f in whole.schema if f.type == pa.large_list(pa.int32())]
-    words = [f.name for f in whole.schema if not pa.types.is_nested(f.type)]
+    words = [f.name for f in whole.schema if not pa.types.is_nested(f.type) and f.name not in UNIQUE]
     pq.write_table(
         whole,
         sink,
-        compression="zstd",
-        compression_level=1,
+        compression="lz4",
+        write_statistics=False,
         row_group_size=max(1, whole.num_rows),
-        use_dictionary=words if tokens else True,
+        use_dictionary=True if "messages" in whole.schema.names else words,
         use_byte_stream_split=tokens or False,
     )
     return sink.getvalue().to_pybytes()

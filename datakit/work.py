@@ -6,13 +6,12 @@ Only jobs and records cross the process border; rows go through the store. Stage
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from datakit.canon import key_of
-from datakit.errors import DatakitError, StageError
+from datakit.errors import StageError, failing_at
 from datakit.manifests import PassRecord, ShardRecord, StepRecord
 from datakit.outcome import Outcome, StageStats
 from datakit.schemas import Kind, concat, kind_of, text_view
@@ -29,14 +28,20 @@ _OPENED: dict[str, RowWork] = {}
 
 @dataclass(frozen=True, slots=True)
 class SourceJob:
-    """Read one file into shards."""
+    """Read a file, or a group of small ones, into shards."""
 
     store: Store
     stage: SourceStage
-    source: Source
+    group: tuple[Source, ...]
     key: str
     kind: Kind
     env: Env
+
+    @property
+    def source(self) -> str:
+        """The files by name, for messages."""
+        first, last = self.group[0].name, self.group[-1].name
+        return first if len(self.group) == 1 else f"{first} ... {last} ({len(self.group)} files)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +54,25 @@ class RowsJob:
     shard: str
     source: str
     keys: tuple[str, ...]
-    kind: Kind
     env: Env
     batch_rows: int = BATCH_ROWS
 
 
 def read_source(job: SourceJob) -> StepRecord:
-    """Read a file, write its shards, then the step's record."""
+    """Read a group of files, write its shards, then the step's record."""
+    reading = reading_source(job)
+    while True:
+        try:
+            next(reading)
+        except StopIteration as end:
+            return cast(StepRecord, end.value)
+
+
+def reading_source(job: SourceJob) -> Generator[ShardRecord, None, StepRecord]:
+    """The same, but hands out each shard as it is written."""
     stats, drops, keys = StageStats(), [], []
-    with _named(job.stage.name, job.source.name):
-        for place, outcome in enumerate(job.stage.read(job.source, job.env)):
+    with failing_at(job.stage.name, job.source):
+        for place, outcome in enumerate(job.stage.read_group(job.group, job.env)):
             table = as_table(outcome.kept)
             gone = stamped(outcome.drops, job.stage)
             rows_in = table.num_rows + (gone.num_rows if gone else 0)
@@ -69,7 +83,7 @@ def read_source(job: SourceJob) -> StepRecord:
             if table.num_rows:
                 key = key_of("source", job.key, place)
                 passed = PassRecord(stage=job.stage.name, key=key, stats=one.as_dict())
-                job.store.put_shard(table, job.kind, key=key, source=job.source.name, passes=(passed,))
+                yield job.store.put_shard(table, job.kind, key=key, source=job.source, passes=(passed,))
                 keys.append(key)
     step = StepRecord(key=job.key, stage=job.stage.name, shards=tuple(keys), stats=stats.as_dict())
     return job.store.put_step(step, joined(drops))
@@ -84,7 +98,7 @@ def run_rows(job: RowsJob) -> ShardRecord:
     drops: list[pa.Table] = []
     for batch in batches(table, job.batch_rows):
         for place, (stage, work) in enumerate(zip(job.stages, works, strict=True)):
-            with _named(stage.name, job.source):
+            with failing_at(stage.name, job.source):
                 outcome = work(batch)
             gone = stamped(outcome.drops, stage)
             stats[place] += checked(stage, measured(stage, batch.num_rows, characters(batch), outcome, gone))
@@ -128,7 +142,7 @@ def run_shard(job: tuple[Store, str, ShardWork, dict[str, Any], str]) -> tuple[S
     """One shard through a corpus stage's work; the rows go to the store, the Outcome comes back without rows."""
     store, shard, work, settings, stage = job
     table = store.read(shard)
-    with _named(stage, shard[:12]):
+    with failing_at(stage, shard[:12]):
         outcome = work(table, settings)
     made = [] if outcome.made is None else [as_table(outcome.made)]
     rows = joined([as_table(outcome.kept), *made])
@@ -242,18 +256,3 @@ def checked(stage: Any, stats: StageStats) -> StageStats:
             fix="a stage must keep, drop or fold every row it gets",
         )
     return stats
-
-
-@contextmanager
-def _named(stage: str, place: str) -> Iterator[None]:
-    """Say which stage failed where. The cause's own message is left out: it may quote a document."""
-    try:
-        yield
-    except (DatakitError, KeyboardInterrupt):
-        raise
-    except MemoryError as error:
-        raise StageError(f"{stage} ran out of memory", where=place, fix="use fewer --workers") from error
-    except Exception as error:
-        raise StageError(
-            f"{stage} failed: {type(error).__name__}", where=place, fix="--debug shows where in the code"
-        ) from error

@@ -23,6 +23,7 @@ from datakit.stage import (
     SourceStage,
     per_document,
 )
+from datakit.stages.ingest import Ingest
 
 
 class Lines(SourceStage):
@@ -55,6 +56,13 @@ class Lines(SourceStage):
         ]
         for start in range(0, len(rows), self.shard_rows):
             yield Outcome(table_from_rows(rows[start : start + self.shard_rows], "document"))
+
+
+class OneByOne(Ingest):
+    """The real ingest, but small files don't share shards: a few of them make a corpus of several shards."""
+
+    def groups(self) -> list[tuple[Source, ...]]:
+        return SourceStage.groups(self)
 
 
 class MaxLength(RowStage):

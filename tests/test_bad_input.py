@@ -273,7 +273,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(here: Path, workers: int) -> None:
     for name in range(60):
         data(*good(40), name=f"{name:02}.jsonl")
-    stages = (INGEST, *["normalize"] * 6, "{use: pii}")
+    stages = (f"{{use: '{OWN}:OneByOne', files: data}}", *["normalize"] * 6, "{use: pii}")
     command = [sys.executable, "-m", "datakit", "run", pipeline_file(*stages), "--workers", str(workers), "--json"]
     # A group of its own: Ctrl-C at a terminal reaches the workers, too.
     process = subprocess.Popen(

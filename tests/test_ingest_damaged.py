@@ -110,8 +110,9 @@ def test_missing_package_is_named_with_the_command_that_installs_it(
     monkeypatch.setitem(PACKAGES, form, ("no_such_package", PACKAGES[form][1]))
     fix = f"pip install 'datakit[{PACKAGES[form][1]}]'"
     assert [problem.fix for problem in Ingest(files=str(tmp_path / name)).problems()] == [fix]
+    (tmp_path / name).write_bytes(files[name])
     with pytest.raises(SourceError) as caught:
-        read(tmp_path / name, files[name])
+        Ingest(files=str(tmp_path)).sources()
     assert caught.value.fix == fix
 
 

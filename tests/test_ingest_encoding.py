@@ -176,7 +176,7 @@ def test_cp949_is_read_in_every_text_format(tmp_path: Path, ending: str) -> None
 
 def test_sample_review_file_is_cp949() -> None:
     with open(ROOT / "sample_data/corpus/reviews_ko.csv", "rb") as stream:
-        assert detect(sample_of(stream), 3).encoding == "cp949"
+        assert detect(sample_of(stream)[0], 3).encoding == "cp949"
 
 
 @given(st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=8), st.integers(1, 50))

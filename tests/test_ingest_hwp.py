@@ -99,6 +99,11 @@ def test_hwp_control_characters_and_long_records_leave_the_text_whole(tmp_path: 
     assert texts(tmp_path / "a.hwp", hwp(hwp_p(long + "끝", extended=3) + hwp_p(KO))) == [f"{long}끝\n\n{KO}"]
 
 
+def test_hwp_half_of_a_surrogate_pair_becomes_the_sign_of_a_lost_character(tmp_path: Path) -> None:
+    broken = hwp_p("앞😀뒤").replace("😀".encode("utf-16-le"), "😀".encode("utf-16-le")[:2] + "x".encode("utf-16-le"))
+    assert texts(tmp_path / "a.hwp", hwp(broken)) == ["앞\ufffdx뒤"]
+
+
 def test_hwp_page_headers_and_memos_go_and_notes_stay(tmp_path: Path) -> None:
     def control(name: bytes, text: str) -> bytes:
         return record(71, 1, name[::-1] + bytes(8)) + record(72, 2, bytes(16)) + hwp_p(text, 2)

@@ -26,8 +26,8 @@ def tidied(texts: Sequence[str], repeats: int = 3, blank_lines: int = 1) -> tupl
     ]
 
 
-def scanned(text: str) -> int:
-    return int(cleaning.scan(*buffers(pa.array([text], pa.large_string())))[0])
+def scanned(text: str, repeats: int = 3, blank_lines: int = 1) -> int:
+    return int(cleaning.scan(*buffers(pa.array([text], pa.large_string())), repeats, blank_lines)[0])
 
 
 def hold_to_reference(work: Callable[..., tuple[list[str], list[int]]], texts: list[str], r: int, b: int) -> None:
@@ -76,6 +76,20 @@ def test_tidy_again_and_again_comes_to_rest(texts: list[str]) -> None:
 )
 def test_tidy_of_one_text_gives_what_a_reader_expects(before: str, after: str) -> None:
     assert tidied([before])[0] == [after]
+
+
+@settings(max_examples=600, deadline=None)
+@given(TEXT, st.integers(0, 3), st.integers(0, 2))
+def test_scan_without_tidy_flag_means_that_tidy_changes_nothing(text: str, repeats: int, blank_lines: int) -> None:
+    suspected = scanned(text, repeats, blank_lines) & cleaning.TIDY
+    assert suspected or cleaning.tidy_text(text, repeats, blank_lines) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["a b", "가 나\n\n다", "x\n    y = 1\n\ty", "- 하나\n- 둘", "ㅋㅋㅋ!!!", "----", "ab\n```\nc\n```"]
+)
+def test_scan_of_tidy_text_does_not_suspect_it(text: str) -> None:
+    assert not scanned(text) & cleaning.TIDY
 
 
 @settings(max_examples=300, deadline=None)

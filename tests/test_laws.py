@@ -53,23 +53,23 @@ NOT_P0 = {"PERSON", "ADDRESS", "BIRTH_DATE", "MESSENGER_ID"}
 OWN = Path(__file__).with_name("stages_of_ones_own.py")
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 KILLS = 7
-CHAIN = """\
+CHAIN = f"""\
 name: laws
 stages:
-- {use: ingest, files: corpus}
+- {{use: "{OWN}:OneByOne", id: ingest, files: corpus}}
 - normalize
-- {use: language, keep: [ko, en]}
+- {{use: language, keep: [ko, en]}}
 - quality
 - dedup
 - pii
-- {use: decontaminate, against: decontamination.jsonl}
-- {use: synthesize, recipe: mine}
-- {use: mix, by: lang, weights: {ko: 1, en: 1}}
-- {use: split, val: 0.2}
-- {use: export, format: jsonl, path: exported}
-- {use: template, style: tokenizer, tokenizer: tiny}
-- {use: tokenize, tokenizer: tiny, max_length: 900}
-- {use: pack, seq_len: 1024}
+- {{use: decontaminate, against: decontamination.jsonl}}
+- {{use: synthesize, recipe: mine}}
+- {{use: mix, by: lang, weights: {{ko: 1, en: 1}}}}
+- {{use: split, val: 0.2}}
+- {{use: export, format: jsonl, path: exported}}
+- {{use: template, style: tokenizer, tokenizer: tiny}}
+- {{use: tokenize, tokenizer: tiny, max_length: 900}}
+- {{use: pack, seq_len: 1024}}
 """
 
 

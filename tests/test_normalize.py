@@ -32,10 +32,11 @@ def one(text: str, **fields: Any) -> str:
 
 
 @settings(max_examples=300, deadline=None)
-@given(TEXT, st.sampled_from(["keep", "strip"]))
-def test_normalize_twice_is_normalize_once(text: str, markup: str) -> None:
-    once = one(text, markup=markup)
-    assert one(once, markup=markup) == once
+@given(TEXT, st.sampled_from(["keep", "strip"]), st.integers(0, 4), st.integers(0, 2))
+def test_normalize_twice_is_normalize_once(text: str, markup: str, repeats: int, blank_lines: int) -> None:
+    fields = {"markup": markup, "repeats": repeats, "blank_lines": blank_lines}
+    once = one(text, **fields)
+    assert one(once, **fields) == once
 
 
 @settings(max_examples=100, deadline=None)
@@ -64,7 +65,7 @@ def test_normalize_utf8_read_as_cp949_is_mended_where_no_byte_was_lost() -> None
             broken = text.encode().decode("cp949")
         except UnicodeDecodeError:
             continue
-        assert one(broken) == text
+        assert one(broken, repeats=0) == text
         undone += 1
     assert undone > 20
 
@@ -96,10 +97,57 @@ def test_normalize_repeats_setting_bounds_runs() -> None:
     assert one("ㅋㅋㅋㅋㅋ!!!!!", repeats=0) == "ㅋㅋㅋㅋㅋ!!!!!"
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("와아아아아아 대박ㅠㅠㅠㅠㅠ", "와아아아 대박ㅠㅠㅠ"),
+        ("하하하하하하 ㅎㅎㅎㅎㅎ", "하하하 ㅎㅎㅎ"),
+        ("으으으으... 안 돼!!!!!!", "으으으... 안 돼!!!"),
+        ("좋아요♥♥♥♥♥ 최고👍👍👍👍", "좋아요♥♥♥ 최고👍👍👍"),
+    ],
+)
+def test_normalize_repeats_of_korean_chat_are_shortened(before: str, after: str) -> None:
+    assert one(before) == after
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "제목\n====\n본문\n\n----\n\n* * *\n\n____",
+        "| 품목 | 값 |\n|------|----|\n| 가방 | 1000000 |",
+        "```\n    ^^^^^^^^\nprint('ㅋㅋㅋㅋㅋ!!!!')  # ......\n```",
+        "본문\n\n    x = [0]  * 5   # !!!!!\n    ^^^^^^",
+        "바나나 나나 다다다 0000000 aaaaaa AAAAAA xxxxxx ######",
+        "👨\u200d👩\u200d👧\u200d👦 가족, 🏳️\u200d🌈 깃발, 🇰🇷🇰🇷",
+        "می\u200cخواهم क्\u200dष",
+    ],
+)
+def test_normalize_rules_tables_code_and_joiners_are_left_alone(text: str) -> None:
+    outcome = run([text])
+    assert outcome.kept.column("text").to_pylist() == [text]
+    assert not outcome.counters
+
+
+def test_normalize_repeats_of_one_leave_words_of_equal_syllables() -> None:
+    assert one("바나나 하하하하", repeats=1) == "바나나 하하하"
+
+
+def test_normalize_conjoining_jamo_are_composed_and_half_width_jamo_stay() -> None:
+    assert one("\u1112\u1161\u11ab\u1100\u1173\u11af") == "한글"
+    assert one("\uffa1\uffc2 Ｆｕｌｌ") == "\uffa1\uffc2 Ｆｕｌｌ"
+
+
 def test_normalize_markup_strip_leaves_the_words() -> None:
     source = "# 제목\n\n**굵게** [고리](https://a.b/c) `code`\n> 인용\n<p>문단</p><script>bad()</script><!-- no -->"
     assert one(source, markup="strip") == "제목\n\n굵게 고리 code\n인용\n\n문단"
     assert one(source).startswith("# 제목")
+
+
+def test_normalize_markup_strip_takes_the_main_text_of_a_page() -> None:
+    menu = "<nav><ul><li><a href=/>메뉴</a></li></ul></nav><script>if (a < b) go('<p>')</script>"
+    page = f"<!DOCTYPE html><html><body>{menu}<h1>제목</h1><p>첫째&nbsp;문단 &lt;가&gt;</p><p>둘째</p></body></html>"
+    assert one(page, markup="strip") == "제목\n\n첫째 문단 <가>\n\n둘째"
+    assert one("a < b이고 c > d이면 <b>굵게</b>", markup="strip") == "a < b이고 c > d이면 굵게"
 
 
 def test_normalize_unclosed_comments_take_linear_time() -> None:

@@ -1,9 +1,9 @@
 """Two kernels behind `normalize`: `scan` says what a text may need, `tidy` rewrites bytes.
 
-`scan` only suspects: a flag costs a look by slow code, a missing flag must mean that there is nothing to do.
+`scan` only suspects: a flag costs a look by slower code, a missing flag must mean that there is nothing to do.
 `tidy` does all that never makes a text longer, in one pass without Python strings: control and zero-width characters,
-white space, line ends, repeated characters. `scan` runs at 400 MB/s a core, `tidy` at 150. `tidy_text` is the
-plain-Python reference.
+white space, line ends, repeated characters. `scan` runs at 400 MB/s a core; `tidy`, on suspects only, at 150.
+`tidy_text` is the plain-Python reference.
 
     line ends      CR, CRLF, VT, FF, NEL, U+2028/9 -> LF; at most `blank_lines` empty lines in a row; none at either
                    end
@@ -11,7 +11,8 @@ plain-Python reference.
                    line, tabs, and runs of spaces in fenced (```) or indented code
     controls       removed, with soft hyphens, byte-order marks, directional marks and zero-width characters. Kept: a
                    zero-width joiner after an emoji or a letter of another script (Indic, Arabic), and flag tags
-    repeats        one character of ㅋㅠ-like jamo, !?~.… hearts, stars or emoji, more than `repeats` times in a row
+    repeats        one character of ㅋㅠ-like jamo, !?~.… hearts, stars or emoji, more than `repeats` times in a row; a
+                   syllable (와아아아아) more than three times at least (바나나 is a word); nothing in code
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 
 from datakit.kernels.characters import (
     CONTROL,
+    HANGUL,
     JAMO,
     LETTER,
     MARK,
@@ -34,12 +36,17 @@ from datakit.kernels.characters import (
 )
 from datakit.kernels.compiled import kernel
 
-NFC, ENTITIES, MOJIBAKE, MARKUP = 1, 2, 4, 8
-"""Flags of `scan`: may not be composed, may hold HTML entities, may be wrongly decoded, may hold tags or Markdown."""
+NFC, ENTITIES, MOJIBAKE, MARKUP, TIDY = 1, 2, 4, 8, 16
+"""Flags of `scan`: may not be composed, may hold HTML entities, may be wrongly decoded, may hold tags or Markdown, may
+be changed by `tidy`."""
+SLOW = NFC | ENTITIES | MOJIBAKE | MARKUP
+"""The flags that Python looks at; the others are for `tidy`."""
 CONTROLS, SPACES, REPEATS = 1, 2, 4
 """Flags of `tidy`: what it changed."""
 REPEATABLE = frozenset("!?~.…·^♡♥❤★☆！？～。、ㅡ")
 """Signs whose runs are shortened, beside jamo and emoji; not `-=_#*`, which draw rules and Markdown, nor letters."""
+SYLLABLES = 3
+"""So often a syllable may stand in a row whatever `repeats` says."""
 
 _LINE_ENDS = "\n\r\v\f\x85\u2028\u2029"
 # What Windows-1252 shows for the bytes 0x80-0x9F.
@@ -69,8 +76,13 @@ _COMMON = _korean_common()
 _TRAIL = np.zeros(0x2200, np.bool_)
 _TRAIL[0x80:0xC0] = True
 _TRAIL[[ord(char) for char in _CP1252]] = True
-_SIGNS = np.zeros(128, np.bool_)
-_SIGNS[[ord(char) for char in "<`*#[_>~-"]] = True
+# What `scan` looks at; 0 for ASCII letters, digits and most signs, which it passes by.
+_SIGN, _SPACE, _REMOVED, _REPEATS, _AMPERSAND, _NOT_ASCII = 1, 2, 4, 8, 16, 32
+_ASCII = np.zeros(256, np.uint8)
+_ASCII[128:] = _NOT_ASCII
+for _chars, _kind in (("<`*#[_>~-", _SIGN), (" \t\n", _SPACE), ("!?~.^", _REPEATS), ("&", _AMPERSAND)):
+    _ASCII[[ord(char) for char in _chars]] |= _kind
+_ASCII[[*range(9), *range(11, 32), 127]] |= _REMOVED
 _REPEATABLE = np.zeros(0x10000, np.bool_)
 _REPEATABLE[[ord(char) for char in REPEATABLE]] = True
 _BREAKS = np.zeros(0x2030, np.bool_)
@@ -78,43 +90,84 @@ _BREAKS[[ord(char) for char in _LINE_ENDS]] = True
 
 
 @kernel
-def scan(offsets: Any, data: Any) -> Any:
-    """One byte of flags a text: NFC, ENTITIES, MOJIBAKE, MARKUP."""
+def scan(offsets: Any, data: Any, repeats: int, blank_lines: int) -> Any:
+    """One byte of flags a text: NFC, ENTITIES, MOJIBAKE, MARKUP, and TIDY with the settings of `tidy`."""
     flags = np.zeros(offsets.size - 1, np.uint8)
     for row in range(flags.size):
-        flags[row] = _scan_text(data, offsets[row], offsets[row + 1])
+        flags[row] = _scan_text(data, offsets[row], offsets[row + 1], repeats, blank_lines)
     return flags
 
 
 @kernel
-def _scan_text(data: Any, i: int, end: int) -> int:
-    found, run, odd = 0, 0, 0
-    before: Any = 0
+def _scan_text(data: Any, i: int, end: int, repeats: int, blank_lines: int) -> int:
+    """`before` is the code point before, `same` how often it stood there before that, `empty` how many empty lines,
+    `line` where the line begins; `inner`, `fenced` and `code` are those of `_tidy_text`."""
+    found, high, odd, same, empty, line = 0, 0, 0, 0, 0, i
+    before: Any = 10
+    inner, fenced, code = False, False, False
+    if i < end and (data[i] <= 32 or data[end - 1] <= 32):
+        found |= TIDY
     while i < end:
         byte = np.int64(data[i])
+        kind = _ASCII[byte]
+        if inner and not kind:
+            i += 1
+            while i < end and not _ASCII[data[i]]:
+                i += 1
+            before, high = np.int64(data[i - 1]), 0
+            continue
+        if kind & _SPACE:
+            if byte == 10:
+                empty = 0 if inner else empty + 1
+                if empty > blank_lines or before == 32 or before == 9:
+                    found |= TIDY
+                inner, line = False, i + 1
+            elif byte == 32 and before == 32 and inner and not code:
+                found |= TIDY
+            before, i, high = byte, i + 1, 0
+            continue
+        if not inner:
+            inner = True
+            if byte == 96 and _fence(data, i, end):
+                fenced = not fenced
+            code = fenced or i - line >= 4 or (i > line and data[line] == 9)
         if byte < 0x80:
+            if kind & _REMOVED:
+                found |= TIDY
+            if kind & _SIGN:
+                found |= MARKUP
             if byte == 38 and _entity_ahead(data, i + 1, end):  # &
                 found |= ENTITIES
-            elif _SIGNS[byte]:
-                found |= MARKUP
-            before, i, run = byte, i + 1, 0
+            if kind & _REPEATS:
+                same = same + 1 if byte == before else 0
+                if 0 < repeats <= same and not code:
+                    found |= TIDY
+            before, i, high = byte, i + 1, 0
             continue
         point, i = decode(data, i, end)
+        same = same + 1 if point == before else 0
+        if 0xAC00 <= point <= 0xD7A3:
+            odd += not _COMMON[point - 0xAC00]
+            odd += _is_han(before)
+            if 0 < repeats <= same and same >= SYLLABLES and not code:
+                found |= TIDY
+            before, high = point, 0
+            continue
         # UTF-8 read as Latin-1 or Windows-1252: a lead byte's letter (Â to ô) before a trail byte's sign.
         if point < 0x2200 and _TRAIL[point] and (0xC2 <= before <= 0xF4 or point < 0xA0):
             found |= MOJIBAKE
         if 0xA1 <= point <= 0xFE:  # EUC-KR read as Latin-1: long runs of high letters, as ÇÑ±¹
-            run += 1
-            if run >= 4:
+            high += 1
+            if high >= 4:
                 found |= MOJIBAKE
         else:
-            run = 0
-        if 0xAC00 <= point <= 0xD7A3:
-            odd += not _COMMON[point - 0xAC00]
-        else:
-            unstable = _UNSTABLE[point] if point < 0x10000 else (point < 0x1F000 or point >= 0x2F800)
-            if unstable:
-                found |= NFC
+            high = 0
+        unstable = _UNSTABLE[point] if point < 0x10000 else (point < 0x1F000 or point >= 0x2F800)
+        if unstable:
+            found |= NFC
+        shape = char_class(point)
+        if shape in (SPACE, CONTROL) or (0 < repeats <= same and not code and _repeatable(point, shape, same)):
+            found |= TIDY
         odd += _is_han(point) != _is_han(before) and _joins_no_han(point if _is_han(before) else before)
         before = point
     if odd >= 2:  # UTF-8 read as CP949 gives rare syllables, and Chinese characters glued to anything
@@ -211,7 +264,7 @@ def _tidy_text(data: Any, i: int, end: int, out: Any, start: int, repeats: int, 
             newlines = 0
         if point == before:
             run += 1
-            if 0 < repeats <= run and _repeatable(point, kind):
+            if not code and 0 < repeats <= run and _repeatable(point, kind, run):
                 changed |= REPEATS
                 solid = w
                 continue
@@ -235,7 +288,10 @@ def _kept_control(point: int, before: int, before_class: int) -> bool:
 
 
 @kernel
-def _repeatable(point: int, kind: int) -> bool:
+def _repeatable(point: int, kind: int, run: int) -> bool:
+    """Whether a character that stood `run` times before itself may go, `run` being what `repeats` allows or more."""
+    if kind == HANGUL:
+        return run >= SYLLABLES
     if point < 0x10000:
         return kind == JAMO or _REPEATABLE[point]
     return kind == SYMBOL and not 0x1F1E6 <= point <= 0x1F1FF  # not the letters that make flags
@@ -264,7 +320,7 @@ def tidy_text(text: str, repeats: int, blank_lines: int) -> str:
             body = body.replace("  ", " ")
         empty = 0 if body else empty + 1
         if empty <= blank_lines:
-            lines.append(indent + _shortened(body, repeats) if body else "")
+            lines.append(indent + (body if code else _shortened(body, repeats)) if body else "")
     return "\n".join(lines)
 
 
@@ -277,6 +333,6 @@ def _shortened(body: str, repeats: int) -> str:
     run = 0
     for i, char in enumerate(body):
         run = run + 1 if i and body[i - 1] == char else 0
-        if not (0 < repeats <= run and _repeatable.py_func(ord(char), class_of(char))):
+        if not (0 < repeats <= run and _repeatable.py_func(ord(char), class_of(char), run)):
             out.append(char)
     return "".join(out)

@@ -172,9 +172,9 @@ _LATIN_WORD = re.compile(r"[A-Za-z]+(?:['’][a-z]+)?")
 _FUNCTION_WORDS = frozenset(
     re.findall(
         r"\S+",
-        "a an the is are was were be been am i you he she it we they my your his her its our their this that these those "
-        "of to in on at for with from by as and or but not do does did have has had will would can could should "
-        "what which who when where why how if than there here me him them us",
+        "a an the is are was were be been am i you he she it we they my your his her its our their this that these "
+        "those of to in on at for with from by as and or but not do does did have has had will would can could "
+        "should what which who when where why how if than there here me him them us",
     )
 )
 

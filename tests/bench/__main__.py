@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "bench"
 CORPUS, TRUTH = SHARED / "bench10k.jsonl.gz", SHARED / "truth_10k.pairs.tsv"
 BENCHES = (
-    ("pipeline", "bench_pipeline", ["--grow", "5"], (CORPUS,)),
+    ("pipeline", "bench_pipeline", ["--grow", "10000", "100000"], (CORPUS,)),
     ("ingest", "bench_ingest", [], (CORPUS,)),
     ("cleaning", "bench_cleaning", [str(CORPUS)], (CORPUS,)),
     ("language", "bench_language", [], ()),

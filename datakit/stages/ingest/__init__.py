@@ -5,36 +5,39 @@ with `datakit[web]` .warc and Wikipedia dumps (each also .gz .bz2 .zst .xz), fro
 and data sets of the Hugging Face hub (`hf:owner/name?config=ko&split=train`). Encodings are detected and stated. A line
 that can't be read costs only itself: it is a drop with file and line, until they are too many.
 
-One file makes one or more shards of at most 20,000 rows or 8 MiB. Rows that repeat within a file get different ids; the
-memory for that is about 100 bytes a row of the file, the rest is bounded by the shard.
+A shard holds at most 20,000 rows or 8 MiB: a large file makes several, small ones share one (groups.py). Rows that
+repeat within a file get different ids, which no other file changes; the memory for that is about 100 bytes a row of
+the file, the rest is bounded by the shard.
 Measured: 38 MB of Markdown in .jsonl.gz take about 0.6 s of CPU, of which 0.2 s are gzip.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from io import BytesIO
+from typing import IO, Annotated, ClassVar
 
 from pydantic import Field, field_validator
 
-from datakit.errors import Problem, SourceError
-from datakit.outcome import Drop, Outcome, drops_table
-from datakit.schemas import Kind, row_id, schema_of
+from datakit.errors import Problem, SourceError, failing_at
+from datakit.outcome import Outcome
+from datakit.schemas import Kind
 from datakit.stage import Env, Execution, Source, SourceStage
 from datakit.stages.ingest import hub
-from datakit.stages.ingest.columns import carried
 from datakit.stages.ingest.encoding import Detected, detect, known_encoding, sample_of
 from datakit.stages.ingest.files import find, format_of, opened
-from datakit.stages.ingest.forms import ALPACA, FORMS, Body, Form, check_columns
+from datakit.stages.ingest.forms import ALPACA, Form
+from datakit.stages.ingest.groups import grouped
+from datakit.stages.ingest.making import Making
 from datakit.stages.ingest.readers import DOCUMENTS, READERS, TYPED, read_hub
-from datakit.stages.ingest.rows import Reading, Rows
-from datakit.stages.ingest.whole import missing_package
+from datakit.stages.ingest.rows import Reading, Rows, Waiting
+from datakit.stages.ingest.whole import missing_package, need
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
+LOST = ("unreadable", "too_large")
+"""Rules of rows that could not be read; others stand for rows that hold nothing to read."""
 MIN_UNREADABLE = 20
 """So many unreadable rows of a file are always forgiven: a share of a small file says little."""
 GUESS_FROM = {"txt": 1, "html": 1, "csv": 3, "tsv": 3}
@@ -45,6 +48,7 @@ class Ingest(SourceStage):
     """Read files into documents, or into instruction rows."""
 
     use: ClassVar[str] = "ingest"
+    version: ClassVar[int] = 2
     rules: ClassVar[tuple[str, ...]] = ("unreadable", "too_large", "no_text", "no_article", "bad_turns")
 
     files: Annotated[str | list[str], Execution]
@@ -103,23 +107,53 @@ class Ingest(SourceStage):
         return super().problems() + [problem for form in forms if (problem := missing_package(form, "files"))]
 
     def sources(self) -> list[Source]:
-        """The files in order, each with its name and the digest of its bytes."""
+        """The files in order, each with its name, size and the digest of its bytes."""
         patterns = [self.files] if isinstance(self.files, str) else list(dict.fromkeys(self.files))
         found = find([pattern for pattern in patterns if not hub.is_hub(pattern)])
         found |= {pattern: [hub.source_of(pattern)] for pattern in patterns if hub.is_hub(pattern)}
-        return [source for pattern in patterns for source in found[pattern]]
+        sources = [source for pattern in patterns for source in found[pattern]]
+        forms = {known[0]: one.name for one in sources if (known := format_of(one.url.split("::")[0]))}
+        for form, name in forms.items():
+            need(form, name)
+        return sources
+
+    def groups(self) -> list[tuple[Source, ...]]:
+        """The files in order; small neighbours share shards (groups.py says which)."""
+        return grouped(self.sources())
 
     def read(self, source: Source, env: Env) -> Iterator[Outcome]:
         """The rows of one file, a shard at a time."""
-        making = _Making(self, source.name)
-        with self._rows(source, env) as (rows, counters):
-            for part in rows:
-                if making.rows == 0 or part.positions or part.bad:
-                    outcome = making.outcome(part)
-                    outcome.counters.update(counters)
-                    counters.clear()
-                    yield outcome
-        making.check_unreadable()
+        return self.read_group((source,), env)
+
+    def read_group(self, group: Sequence[Source], env: Env) -> Iterator[Outcome]:
+        """The rows of some files, a shard at a time."""
+        making, waiting = Making(self), Waiting()
+        for source in group:
+            for part in self._parts(source, env):
+                if not waiting.has_room(part):
+                    yield making.outcome(waiting.taken())
+                waiting.add(part)
+        if waiting.parts:
+            yield making.outcome(waiting.taken())
+
+    def _parts(self, source: Source, env: Env) -> Iterator[Rows]:
+        """The rows of one file as its reader gives them. SourceError if too many of them can't be read."""
+        rows = unreadable = 0
+        with failing_at(self.name, source.name), self._rows(source, env) as (found, counters):
+            for part in found:
+                if rows and not len(part):
+                    continue
+                part.name, part.counters, counters = source.name, counters, Counter()
+                rows, unreadable = rows + len(part), unreadable + sum(drop.rule in LOST for _, drop in part.bad)
+                part.counters["empty_files"] += not rows
+                yield part
+        share = unreadable / max(1, rows)
+        if unreadable > MIN_UNREADABLE and share > self.max_unreadable:
+            raise SourceError(
+                f"{unreadable} of {rows} rows can't be read ({share:.0%})",
+                where=source.name,
+                fix="check `encoding` and the file's ending, or raise `max_unreadable`",
+            )
 
     @contextmanager
     def _rows(self, source: Source, env: Env) -> Iterator[tuple[Iterator[Rows], Counter[str]]]:
@@ -132,156 +166,26 @@ class Ingest(SourceStage):
         if form in DOCUMENTS and self.form != "document":
             fix = "leave such files out, or read them as documents"
             raise SourceError(f"a .{form} file holds documents, not {self.form} rows", where=source.name, fix=fix)
-        counters: Counter[str] = Counter()
-        found = Detected(self.encoding, 1.0)
-        if form not in TYPED:
-            if self.encoding == "auto":
-                with opened(source.url) as stream:
-                    found = detect(sample_of(stream), GUESS_FROM.get(form, 0))
-            counters[f"encoding.{found.encoding}"] += 1
-            counters["encoding.unsure"] += found.unsure
+        how = replace(how, delimiter=self.delimiter or ("\t" if form == "tsv" else ","))
+        if form in TYPED:
+            with opened(source.url) as stream:
+                yield READERS[form](stream, how), Counter()
+            return
+        with self._decodable(source.url, form) as (stream, found):
             if found.encoding != "utf-8" or found.unsure:
                 env.tell(f"{source.name}: {found.told()}")
-        delimiter = self.delimiter or ("\t" if form == "tsv" else ",")
-        with opened(source.url) as stream:
-            yield (
-                READERS[form](stream, Reading(source.name, found.encoding, self.text, self.max_row_mb, delimiter)),
-                counters,
-            )
+            counters = Counter({f"encoding.{found.encoding}": 1, "encoding.unsure": int(found.unsure)})
+            yield READERS[form](stream, replace(how, encoding=found.encoding)), counters
 
-
-class _Making:
-    """Makes a file's rows into tables: core columns, ids, extra columns, drops."""
-
-    def __init__(self, stage: Ingest, name: str) -> None:
-        self.stage, self.name = stage, name
-        self.rows = self.unreadable = 0
-        self.seen: set[int] = set()
-        self.again: Counter[int] = Counter()
-        self.types: dict[str, pa.DataType] = {}
-        self.checked = False
-
-    def outcome(self, rows: Rows) -> Outcome:
-        """One shard."""
-        self.rows += len(rows.positions) + len(rows.bad)
-        self.unreadable += sum(drop.rule in ("unreadable", "too_large") for _, drop in rows.bad)
-        counters = Counter({"mended_surrogates": rows.mended}) if rows.mended else Counter()
-        if not self.rows:
-            counters["empty_files"] += 1
-        lost = [(position, f"{self.name}:{position}", drop) for position, drop in rows.bad]
-        if not rows.positions:
-            return Outcome(self._empty(), self._drops(lost), counters=counters)
-        body, named = self._body(rows), self._source_ids(rows)
-        kept = [place for place, value in enumerate(body.values) if not isinstance(value, Drop)]
-        lost += [(rows.positions[p], named[p], v) for p, v in enumerate(body.values) if isinstance(v, Drop)]
-        table = self._core(rows, body, kept, named)
-        for column, values in self._extra(rows, body, kept).items():
-            table = table.append_column(column, values)
-        return Outcome(table, self._drops(lost), counters=counters)
-
-    def check_unreadable(self) -> None:
-        """SourceError if too many rows of the file could not be read."""
-        share = self.unreadable / max(1, self.rows)
-        if self.unreadable > MIN_UNREADABLE and share > self.stage.max_unreadable:
-            raise SourceError(
-                f"{self.unreadable} of {self.rows} rows can't be read ({share:.0%})",
-                where=self.name,
-                fix="check `encoding` and the file's ending, or raise `max_unreadable`",
-            )
-
-    def _body(self, rows: Rows) -> Body:
-        names = {"text": self.stage.text, **self.stage.columns}
-        if not self.checked:
-            check_columns(self.stage.form, names, list(rows.columns), self.name)
-            if self.stage.id_field is not None and self.stage.id_field not in rows.columns:
-                fix = f"the file has {len(rows.columns)} columns; set `id_field` to one of them, or leave it out"
-                raise SourceError(f"no column {self.stage.id_field!r} for the id", where=self.name, fix=fix)
-            self.checked = True
-        if self.stage.form == "document":
-            texts = rows.columns.get(self.stage.text)
-            return FORMS["document"]({self.stage.text: _listed(texts, len(rows.positions))}, names)
-        columns = {name: _listed(values, len(rows.positions)) for name, values in rows.columns.items()}
-        return FORMS[self.stage.form](columns, names)
-
-    def _source_ids(self, rows: Rows) -> list[str]:
-        default = [f"{self.name}:{position}" for position in rows.positions]
-        if self.stage.id_field is None:
-            return default
-        own = _listed(rows.columns.get(self.stage.id_field), len(default))
-        return [line if value is None or value == "" else str(value) for value, line in zip(own, default, strict=True)]
-
-    def _ids(self, body: Body, kept: list[int]) -> list[str]:
-        ids = []
-        for place in kept:
-            content = body.contents[place] or b""
-            key = row_id(self.name, content)
-            # Eight bytes of the hash are enough: a chance meeting only gives a row the next occurrence number.
-            mark = int(key[:16], 16)
-            if mark in self.seen:
-                self.again[mark] += 1
-                key = row_id(self.name, content, self.again[mark])
-            else:
-                self.seen.add(mark)
-            ids.append(key)
-        return ids
-
-    def _core(self, rows: Rows, body: Body, kept: list[int], named: list[str]) -> pa.Table:
-        import numpy as np
-        import pyarrow as pa
-
-        ids = pa.array(self._ids(body, kept), pa.large_string())
-        size = len(kept)
-        known = {
-            "id": ids,
-            "family": ids,
-            "source_id": pa.array([named[place] for place in kept], pa.large_string()),
-            "source": pa.array([self.name] * size, pa.large_string()),
-            "position": pa.array([rows.positions[place] for place in kept], pa.int64()),
-            "made_by": pa.array(["ingest"] * size, pa.large_string()),
-            "licence": pa.array([self.stage.licence] * size, pa.large_string()),
-        }
-        values = [body.values[place] for place in kept]
-        none = pa.LargeListArray.from_arrays(np.zeros(size + 1, np.int64), pa.array([], pa.large_string()))
-        columns = []
-        for column in schema_of(self.stage.gives(None)):
-            if column.name in known:
-                columns.append(known[column.name])
-            elif column.name in ("parents", "made_with"):
-                columns.append(none)
-            elif column.name == "text":
-                columns.append(pa.array(values, pa.large_string()))
-            elif column.name in ("messages", "tools", "chosen", "rejected"):
-                columns.append(pa.array([value.get(column.name) for value in values], column.type))
-            else:
-                columns.append(pa.nulls(size, column.type))
-        return pa.Table.from_arrays(columns, schema=schema_of(self.stage.gives(None)))
-
-    def _extra(self, rows: Rows, body: Body, kept: list[int]) -> dict[str, pa.Array]:
-        """The file's other columns as `source.<column>`, in the order of the file; later shards keep earlier types."""
-        own = {name: values for name, values in rows.columns.items() if name not in body.used | {self.stage.id_field}}
-        for name in self.types:
-            if name not in own and name not in body.extra:
-                own[name] = [None] * len(rows.positions)
-        made: dict[str, pa.Array] = {}
-        for name, values in {**body.extra, **own}.items():
-            column = carried(values, kept, self.types.get(name))
-            if column is not None:
-                self.types[name] = column.type
-                made[f"source.{name}"] = column
-        return made
-
-    def _drops(self, lines: list[tuple[int, str, Drop]]) -> pa.Table | None:
-        """Drops in the order of the file. Their ids are made of their place; no kept row has the occurrence -1."""
-        lines.sort(key=lambda line: line[0])
-        told = [(row_id(self.name, str(position), -1), named, drop) for position, named, drop in lines]
-        return drops_table(told) if told else None
-
-    def _empty(self) -> pa.Table:
-        return schema_of(self.stage.gives(None)).empty_table()
-
-
-def _listed(column: Any, size: int) -> list[Any]:
-    """A column as Python values; nulls for a column that is not there."""
-    if column is None:
-        return [None] * size
-    return column if isinstance(column, list) else column.to_pylist()
+    @contextmanager
+    def _decodable(self, url: str, form: str) -> Iterator[tuple[IO[bytes], Detected]]:
+        """An open file and its encoding. A small one is read once, for both."""
+        if self.encoding != "auto":
+            with opened(url) as stream:
+                yield stream, Detected(self.encoding, 1.0)
+            return
+        with opened(url) as stream:
+            sample, whole = sample_of(stream)
+        found = detect(sample, GUESS_FROM.get(form, 0))
+        with nullcontext(BytesIO(sample)) if whole else opened(url) as stream:
+            yield stream, found

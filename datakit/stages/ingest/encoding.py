@@ -67,14 +67,18 @@ def known_encoding(name: str) -> str:
     return same.get(found, found)
 
 
-def sample_of(stream: IO[bytes]) -> bytes:
-    """The head of a file, and what follows up to the first 256 KiB that are not plain ASCII."""
+def sample_of(stream: IO[bytes]) -> tuple[bytes, bool]:
+    """The head of a file, and what follows up to the first 256 KiB that are not plain ASCII; whether that is all."""
     head = stream.read(SAMPLE_BYTES)
+    while len(head) < SAMPLE_BYTES and (more := stream.read(SAMPLE_BYTES - len(head))):
+        head += more
+    if len(head) < SAMPLE_BYTES:
+        return head, True
     block, scanned = head, len(head)
     while block and block.isascii() and b"\x00" not in block and scanned < SCAN_BYTES:
         block = stream.read(SAMPLE_BYTES)
         scanned += len(block)
-    return head if block is head else head + block
+    return (head if block is head else head + block), False
 
 
 def detect(sample: bytes, guess_from: int = 1) -> Detected:
@@ -159,8 +163,8 @@ def _legacy(sample: bytes, lines: list[bytes], guess_from: int) -> Detected | No
 
 def _beyond_chance(lines: list[bytes]) -> float:
     """How sure valid UTF-8 is: one accented letter may be two of Latin-1, Hangul of three bytes hardly ever."""
-    longer = sum(byte >= 0xE0 for line in lines for byte in line[:1000])
-    pairs = sum(0xC2 <= byte < 0xE0 for line in lines for byte in line[:1000])
+    head = b"\n".join(lines[:3])[:300]
+    longer, pairs = sum(byte >= 0xE0 for byte in head), sum(0xC2 <= byte < 0xE0 for byte in head)
     return 1.0 - (0.1**pairs * 0.01**longer if pairs + longer else 0.0)
 
 

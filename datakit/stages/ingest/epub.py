@@ -7,10 +7,10 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import unquote
 
-from datakit.stages.ingest.html import main_text
 from datakit.stages.ingest.rows import Reading
 from datakit.stages.ingest.whole import unreadable
 from datakit.stages.ingest.zipped import Zipped, attribute, local
+from datakit.webpage import main_text
 
 
 def epub_text(data: bytes, how: Reading) -> tuple[str, dict[str, Any]]:

@@ -5,7 +5,8 @@ A file is called by its path below the fixed part of its pattern (`data/**/*.jso
 Names are NFC: macOS hands out decomposed Hangul, and the same file must give the same ids everywhere. Files come
 sorted by name within a pattern; a list of patterns keeps its order; a file found twice is read once.
 
-Cost: every file is read once for its digest (about 1 GB/s), on each run: sizes and dates are no proof of content.
+Cost: every file is read once for its digest, on each run: sizes and dates are no proof of content. About 1 GB/s a
+core, and 4 s of one core for 100,000 small files.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import errno
 import os
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any
 from unicodedata import normalize
 
-from datakit.canon import digest_stream
+from datakit.canon import digest_bytes, digest_stream
 from datakit.errors import SourceError
 from datakit.stage import Source
 
@@ -55,6 +57,8 @@ READABLE = (
     "each also .gz .bz2 .zst .xz"
 )
 MAGIC = re.compile(r"[*?\[]")
+LARGE = 1 << 20
+"""Bytes from which on a file's digest is worth a thread."""
 
 
 @dataclass(slots=True)
@@ -72,7 +76,7 @@ class _Found:
 
 def format_of(path: str) -> tuple[str, str | None] | None:
     """The format and the packing that a file's ending tells, None for an ending that is not read."""
-    name = PurePosixPath(path.split("?")[0].split("#")[0]).name.lower()
+    name = path.split("?")[0].split("#")[0].rpartition("/")[2].lower()
     stem, _, last = name.rpartition(".")
     packing = PACKINGS.get(last)
     form = FORMATS.get(stem.rpartition(".")[2] if packing and "." in stem else "" if packing else last if stem else "")
@@ -88,7 +92,8 @@ def find(patterns: Sequence[str]) -> dict[str, list[Source]]:
         found[pattern] = [file for file in matched if file.url not in seen]
         seen |= {file.url for file in matched}
     _name_apart([file for files in found.values() for file in files])
-    return {p: [Source(file.url, file.name, _digest(file.url)) for file in files] for p, files in found.items()}
+    told = _digests([file.url for files in found.values() for file in files])
+    return {p: [Source(file.url, file.name, *told[file.url]) for file in files] for p, files in found.items()}
 
 
 @contextmanager
@@ -136,15 +141,42 @@ def explained(where: str) -> Iterator[None]:
 
 @contextmanager
 def _raw(url: str) -> Iterator[Any]:
+    if _is_local(url):
+        with open(url, "rb") as stream:
+            yield stream
+        return
     import fsspec
 
     with fsspec.open(url, "rb", compression=None) as stream:
         yield stream
 
 
-def _digest(url: str) -> str:
+def _is_local(url: str) -> bool:
+    return "://" not in url and "::" not in url
+
+
+def _digests(urls: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """The digest and the size of each file. Large ones on this machine are read side by side: hashing frees the GIL."""
+    told, large = {}, []
+    for url in urls:
+        with explained(url), _raw(url) as stream:
+            head = stream.read(LARGE) if _is_local(url) else b""
+            if len(head) == LARGE:
+                large.append(url)
+            else:
+                told[url] = (digest_bytes(head), len(head)) if _is_local(url) else _digest(stream)
+    with ThreadPoolExecutor() as pool:
+        told.update(zip(large, pool.map(_digest_of, large), strict=True))
+    return told
+
+
+def _digest_of(url: str) -> tuple[str, int]:
     with explained(url), _raw(url) as stream:
-        return digest_stream(stream)
+        return _digest(stream)
+
+
+def _digest(stream: IO[bytes]) -> tuple[str, int]:
+    return digest_stream(stream), stream.tell()
 
 
 def _match(pattern: str) -> list[_Found]:

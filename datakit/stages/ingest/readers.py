@@ -21,7 +21,6 @@ from datakit.stages.ingest.delimited import read_table
 from datakit.stages.ingest.docx import docx_text
 from datakit.stages.ingest.encoding import after_transcoding, blocks
 from datakit.stages.ingest.epub import epub_text
-from datakit.stages.ingest.html import main_text
 from datakit.stages.ingest.hwp import hwp_text
 from datakit.stages.ingest.hwpx import hwpx_text
 from datakit.stages.ingest.json_rows import read_json, read_jsonl
@@ -30,6 +29,7 @@ from datakit.stages.ingest.rows import SHARD_BYTES, SHARD_ROWS, Reading, Rows
 from datakit.stages.ingest.warc import read_warc
 from datakit.stages.ingest.whole import Extract, one_document
 from datakit.stages.ingest.wiki import read_wiki
+from datakit.webpage import main_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -125,7 +125,7 @@ def _one_document(stream: IO[bytes], how: Reading, extract: Callable[[str], str]
     except UnicodeDecodeError:
         yield Rows(bad=[(1, Drop("unreadable", f"not {how.encoding}"))])
         return
-    yield Rows([1], {how.text: [extract(text)]}) if text is not None else Rows()
+    yield Rows([1], {how.text: [extract(text)]}, size=size) if text is not None else Rows()
 
 
 def _tabular(batches: Iterable[pa.RecordBatch], how: Reading) -> Iterator[Rows]:
@@ -150,7 +150,7 @@ def _typed_rows(batches: list[pa.RecordBatch], done: int) -> Rows:
     table = pa.Table.from_batches(batches).combine_chunks()
     table.validate(full=True)
     columns = {name: table.column(name).combine_chunks() for name in table.column_names}
-    return Rows(list(range(done + 1, done + table.num_rows + 1)), columns)
+    return Rows(list(range(done + 1, done + table.num_rows + 1)), columns, size=table.nbytes)
 
 
 @contextmanager

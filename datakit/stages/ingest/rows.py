@@ -1,7 +1,8 @@
-"""What readers are told, and what they give: `Reading` and `Rows`; `Gather` collects records into shards."""
+"""What readers are told and what they give: `Reading`, `Rows`. `Gather` collects records, `Waiting` small files."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +43,19 @@ class Rows:
     bad: list[tuple[int, Drop]] = field(default_factory=list)
     mended: int = 0
     """Rows with half a surrogate pair, which became U+FFFD."""
+    size: int = 0
+    """Bytes that the rows took in the file."""
+    name: str = ""
+    """The file, filled in by `Ingest`."""
+    counters: Counter[str] = field(default_factory=Counter)
+
+    def __len__(self) -> int:
+        return len(self.positions) + len(self.bad)
+
+    @property
+    def typed(self) -> bool:
+        """Whether a column has a type already."""
+        return not all(isinstance(column, list) for column in self.columns.values())
 
 
 class Gather:
@@ -76,6 +90,32 @@ class Gather:
         """What was collected, by columns; starts afresh."""
         known = dict.fromkeys(names) or dict.fromkeys(name for record in self.records for name in record)
         columns = {name: [record.get(name) for record in self.records] for name in known}
-        rows = Rows(self.positions, columns, self.bad, self.mended)
+        rows = Rows(self.positions, columns, self.bad, self.mended, self.size)
         self._start()
         return rows
+
+
+class Waiting:
+    """Rows of small files that wait until they make a shard."""
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        self.parts: list[Rows] = []
+        self.size = self.rows = 0
+
+    def has_room(self, part: Rows) -> bool:
+        """Whether more rows fit into the shard; a file's own full shard stays one."""
+        return not self.parts or (self.size + part.size <= SHARD_BYTES and self.rows + len(part) <= SHARD_ROWS)
+
+    def add(self, part: Rows) -> None:
+        self.parts.append(part)
+        self.size += part.size
+        self.rows += len(part)
+
+    def taken(self) -> list[Rows]:
+        """What waited; starts afresh."""
+        parts = self.parts
+        self._start()
+        return parts

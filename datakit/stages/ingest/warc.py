@@ -6,7 +6,7 @@
 Responses that are no page (pictures, errors, redirects) are drops `no_article` with status or type; requests and the
 like are no rows. Plain text (`conversion` records, the WET files of Common Crawl) is taken as it stands. The charset of
 the HTTP header is believed where the bytes fit it, else the bytes tell, as in a file. Memory: one record, at most
-`max_row_mb`, and the shard. Cost: FastWARC reads some 100 MB/s, taking the main text out of pages 10 MB/s.
+`max_row_mb`, and the shard. Cost: taking the main text out of pages, 6 MB/s; records without one, 1,500 MB/s.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import IO, Any
 from datakit.errors import SourceError
 from datakit.outcome import Drop
 from datakit.stages.ingest.encoding import SAMPLE_BYTES, detect, known_encoding
-from datakit.stages.ingest.html import main_text
 from datakit.stages.ingest.rows import Gather, Reading, Rows
 from datakit.stages.ingest.whole import Refused, need, unreadable
+from datakit.webpage import main_text
 
 PAGES = ("text/html", "application/xhtml+xml")
 PLAIN = ("text/plain",)

@@ -71,7 +71,8 @@ def one_document(stream: IO[bytes], how: Reading, extract: Extract) -> Iterator[
     except Refused as refused:
         yield Rows(bad=[(1, refused.drop)])
     else:
-        yield Rows([1], {how.text: [text], **{name: [value] for name, value in facts.items()}})
+        columns = {how.text: [text], **{name: [value] for name, value in facts.items()}}
+        yield Rows([1], columns, size=spelled)
 
 
 def _bounded(stream: IO[bytes], limit: int) -> tuple[bytes, int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datakit.stages.ingest.html import main_text
+from datakit.webpage import main_text
 from tests.conftest import ROOT
 from tests.web_pages import PAGES
 
