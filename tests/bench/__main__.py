@@ -17,6 +17,8 @@ BENCHES = (
     ("ingest", "bench_ingest", [], (CORPUS,)),
     ("cleaning", "bench_cleaning", [str(CORPUS)], (CORPUS,)),
     ("dedup", "bench_dedup", [str(CORPUS), str(TRUTH), "--peer"], (CORPUS, TRUTH)),
+    ("passages", "bench_passages", [], (CORPUS,)),
+    ("semantic", "bench_semantic", [], ()),
     ("pii", "bench_pii", ["--presidio"], ()),
     ("tokens", "bench_tokens", [], ()),
     ("train", "bench_train", [], ()),

@@ -6,9 +6,9 @@ A round reads those documents three times, some megabytes at once:
     2  `Library`  the letters of the windows that come first and come again
     3  `cover`    windows of later documents, equal letter by letter to one in the library, give the spans to cut
 
-Cutting joins texts that stood apart and so can make a new repeat; then there is one more round over what shares it. When it ends, no
-run of whole segments of half a passage's length or more is repeated from an earlier document, so that cutting again
-cuts nothing. The answer depends on the order of places alone.
+Cutting joins texts that stood apart and so can make a new repeat; then there is one more round, over what shares it.
+When it ends, no run of whole segments of half a passage's length or more is repeated from an earlier document, so
+that cutting again cuts nothing. The answer depends on the order of places alone.
 
 Memory beside the marks: 24 bytes for each distinct window with a shared mark, and the repeated text once, with 40
 bytes a unit.

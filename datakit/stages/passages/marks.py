@@ -2,7 +2,7 @@
 
 `mark_shard` makes one small table a shard, kept in the store: id, source, position and the document's marks (the
 anchors of `kernels.repeats`). Two documents that share a passage share a mark. `Marks` is all of them in memory:
-12 bytes a mark, so 1 to 2 kB for a document of 10 kB.
+12 bytes a mark, about a tenth of the text (420 bytes for 3.8 kB, measured).
 """
 
 from __future__ import annotations
