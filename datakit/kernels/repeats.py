@@ -16,8 +16,8 @@ have equal anchors, and a text has only about one anchor in `words / 4` units (w
     cover      the spans of a text that are repeated, after comparing letter by letter with the library
 
 All hashes are 64-bit and made of 64-bit unit hashes; they find, the letters prove. A text may have `dead` spans, cut
-before, which are passed over as if they weren't there. Cost: 16 ns a byte to mark or list, 36 to cover; memory: 80 bytes a unit of the
-longest text. `repeats_reference` says the same in plain Python.
+before, which are passed over as if they weren't there. Cost: 16 ns a byte to mark or list, 36 to cover; memory: 80
+bytes a unit of the longest text. `repeats_reference` says the same in plain Python.
 """
 
 from __future__ import annotations

@@ -18,9 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from datakit.kernels.segments import SNAPS, Snap
 from datakit.stages.passages.marks import Marks
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from datakit.stage import Corpus
 
+Snap = Literal["word", "sentence", "line"]
 CHUNK_BYTES = 8 << 20
 """Text that a kernel gets at once."""
 MERGE_WINDOWS = 1 << 21
@@ -159,6 +159,7 @@ class Finder:
 
         from datakit.kernels.passages import sieve_of
         from datakit.kernels.repeats import cover, list_windows
+        from datakit.kernels.segments import SNAPS
 
         self.cuts.rounds += 1
         windows, sieve, reading = Firsts(), sieve_of(shared), self._reading()

@@ -29,11 +29,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from datakit.kernels.segments import Snap
 from datakit.schemas import Kind
 from datakit.stage import Corpus, CorpusStage, Outbox
 from datakit.stages.passages.cut import cut_shard
-from datakit.stages.passages.find import Cuts, Finder
+from datakit.stages.passages.find import Cuts, Finder, Snap
 from datakit.stages.passages.marks import COLUMNS, MARK_VERSION, Marks, load_marks, mark_shard
 from datakit.stages.passages.settle import Settled, settle
 
