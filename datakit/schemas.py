@@ -20,6 +20,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 Kind = Literal["document", "example", "tokens", "packed"]
@@ -182,16 +183,40 @@ class Example:
     family: str = ""
 
 
-def text_view(batch: pa.RecordBatch) -> pa.LargeStringArray:
-    """One text a row: a document's text, or an example's messages joined by a blank line. Never null."""
+def text_view(batch: pa.RecordBatch, role: str | None = None) -> pa.LargeStringArray:
+    """One text a row: a document's text, or an example's messages (of one role) joined by a blank line. Never null."""
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if "messages" not in batch.schema.names:
         return pc.fill_null(batch.column("text"), "")
     messages = batch.column("messages")
-    contents = pa.LargeListArray.from_arrays(messages.offsets, pc.fill_null(messages.values.field("content"), ""))
-    return pc.fill_null(pc.binary_join(contents, pa.scalar(TEXT_JOINT, pa.large_string())), "").cast(pa.large_string())
+    contents, offsets = pc.fill_null(messages.values.field("content"), ""), messages.offsets
+    if role is not None:
+        chosen = pc.fill_null(pc.equal(messages.values.field("role"), role), False)
+        before = np.concatenate([[0], np.cumsum(chosen.to_numpy(zero_copy_only=False))])
+        contents, offsets = contents.filter(chosen), pa.array(before[offsets.to_numpy()], pa.int64())
+    lists = pa.LargeListArray.from_arrays(offsets, contents)
+    return pc.fill_null(pc.binary_join(lists, pa.scalar(TEXT_JOINT, pa.large_string())), "").cast(pa.large_string())
+
+
+def text_fields(batch: pa.RecordBatch) -> tuple[pa.LargeStringArray, np.ndarray[Any, Any]]:
+    """Every text of every row by itself, and the row each belongs to: a document's text, or all messages of an
+    example (then those of chosen, then of rejected). Never null."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if "messages" not in batch.schema.names:
+        return text_view(batch), np.arange(batch.num_rows)
+    texts, rows = [], []
+    for name in ("messages", "chosen", "rejected"):
+        if name in batch.schema.names:
+            turns = batch.column(name)
+            texts.append(pc.fill_null(pc.list_flatten(turns).field("content"), ""))
+            rows.append(pc.list_parent_indices(turns).to_numpy())
+    return pa.concat_arrays(texts), np.concatenate(rows)
 
 
 def documents(batch: pa.RecordBatch) -> list[Document]:

@@ -65,7 +65,7 @@ class _ExecutionMark:
 
 
 FileRef = Annotated[str, _FileMark()]
-"""Type of a field that names one input file."""
+"""Type of a field that names one input file; `tuple[FileRef, ...]` names several."""
 Execution = _ExecutionMark()
 """`Annotated[int, Execution]`: a field that says how, not what; never part of a key."""
 
@@ -134,9 +134,10 @@ class Stage(BaseModel):
     def problems(self) -> list[Problem]:
         """Problems found by looking outside the value (a missing file); cheap, no heavy import."""
         return [
-            Problem(name, f"no file at {getattr(self, name)!r}", "paths are relative to the current directory")
+            Problem(name, f"no file at {path!r}", "paths are relative to the current directory")
             for name in _marked(type(self), _FileMark)
-            if getattr(self, name) and not Path(getattr(self, name)).is_file()
+            for path in _paths(getattr(self, name))
+            if not Path(path).is_file()
         ]
 
     def notes(self, env: Env) -> dict[str, Any]:
@@ -148,8 +149,9 @@ class Stage(BaseModel):
         hidden = set(_marked(type(self), _ExecutionMark))
         settings = self.model_dump(mode="json", exclude=hidden)
         for name in _marked(type(self), _FileMark):
-            if path := getattr(self, name):
-                settings[name] = digest_file(path)
+            value = getattr(self, name)
+            if digests := [digest_file(path) for path in _paths(value)]:
+                settings[name] = digests[0] if isinstance(value, str) else digests
         return settings
 
     def keyed_as(self, seed: int = 0) -> dict[str, Any]:
@@ -414,6 +416,11 @@ def _marked(cls: type[Stage], mark: type) -> list[str]:
         for name, info in cls.model_fields.items()
         if any(isinstance(found, mark) for found in (*info.metadata, *_inner_metadata(info.annotation)))
     ]
+
+
+def _paths(value: Any) -> list[str]:
+    """The files that a field names: none, one, or several."""
+    return [path for path in ([value] if isinstance(value, str) else value or ()) if path]
 
 
 def _inner_metadata(annotation: Any) -> Iterator[Any]:

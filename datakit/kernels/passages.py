@@ -44,8 +44,9 @@ def _alone(table: Array, char: str) -> bool:
 @kernel
 def find_passages(
     offsets: Any, data: Any, table: Any, words: int, syllables: int, listed: Any, sieve: Any
-) -> tuple[Any, Any]:
+) -> tuple[Any, Any, Any]:
     """Where listed passages occur in folded texts: pairs of a text's number and a place in `listed` (sorted hashes).
+    And how many passages, listed or not, each text has.
 
     `sieve` is a byte array, a power of two long, that is 1 at `hash % len(sieve)` of every listed hash.
     """
@@ -55,6 +56,7 @@ def find_passages(
     units, alone = np.empty(longest, np.uint64), np.empty(longest, np.bool_)
     rows, places, count = np.empty(1024, np.int64), np.empty(1024, np.int64), 0
     mask, enough = np.uint64(len(sieve) - 1), words * syllables
+    passages = np.zeros(len(offsets) - 1, np.int64)
     for row in range(len(offsets) - 1):
         total = hash_units(data, offsets[row], offsets[row + 1], table, units, alone)
         end, weight = 0, 0
@@ -65,6 +67,7 @@ def find_passages(
             if weight < enough:
                 break
             weight -= words if alone[start] else syllables
+            passages[row] += 1
             hashed = hash_run(units, start, end - start)
             if not sieve[hashed & mask]:
                 continue
@@ -74,7 +77,7 @@ def find_passages(
                     rows, places = _wider(rows), _wider(places)
                 rows[count], places[count] = row, place
                 count += 1
-    return rows[:count], places[:count]
+    return rows[:count], places[:count], passages
 
 
 @kernel

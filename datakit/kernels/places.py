@@ -27,8 +27,11 @@ def place_columns(table: pa.Table) -> dict[str, Any]:
     }
 
 
-def rows_in_order(whole: pa.Table) -> np.ndarray[Any, Any]:
-    """The row at each place, from the joined `place_columns` of all shards."""
+def rows_in_order(whole: pa.Table, *, longest: str | None = None) -> np.ndarray[Any, Any]:
+    """The row at each place, from the joined `place_columns` of all shards.
+
+    `longest` names a column of numbers: rows with larger ones come first, equal ones in the usual order.
+    """
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -36,12 +39,12 @@ def rows_in_order(whole: pa.Table) -> np.ndarray[Any, Any]:
     sources = whole.unify_dictionaries().column("source").combine_chunks()
     alphabetical = np.empty(len(sources.dictionary), np.int64)
     alphabetical[pc.sort_indices(sources.dictionary).to_numpy()] = np.arange(len(alphabetical))
-    ranked = pa.table(
-        {
-            "source": alphabetical[sources.indices.to_numpy()],
-            "position": whole.column("position"),
-            "id": whole.column("id"),
-        }
-    )
-    order = [(name, "ascending") for name in ("source", "position", "id")]
-    return pc.sort_indices(ranked, sort_keys=order).to_numpy().astype(np.int64)
+    columns = {
+        "source": alphabetical[sources.indices.to_numpy()],
+        "position": whole.column("position"),
+        "id": whole.column("id"),
+    }
+    if longest:
+        columns = {"longest": pc.negate(whole.column(longest)), **columns}
+    order = [(name, "ascending") for name in columns]
+    return pc.sort_indices(pa.table(columns), sort_keys=order).to_numpy().astype(np.int64)

@@ -16,8 +16,8 @@ have equal anchors, and a text has only about one anchor in `words / 4` units (w
     cover      the spans of a text that are repeated, after comparing letter by letter with the library
 
 All hashes are 64-bit and made of 64-bit unit hashes; they find, the letters prove. A text may have `dead` spans, cut
-before, which are passed over as if they weren't there. Cost: about 8 ns a byte each; memory: 80 bytes a unit of the
-longest text. `repeats_reference` says the same in plain Python.
+before, which are passed over as if they weren't there. Cost: 16 ns a byte to mark or list, 36 to cover; memory: 80
+bytes a unit of the longest text. `repeats_reference` says the same in plain Python.
 """
 
 from __future__ import annotations
@@ -131,10 +131,9 @@ def _write(out: Any, to: int, point: int) -> int:
 
 
 @kernel
-def read_windows(
-    data: Any, start: int, end: int, dead: Any, table: Any, lower: Any, words: int, syllables: int, room: Any
-) -> tuple[int, int]:
+def read_windows(data: Any, start: int, end: int, dead: Any, reading: Any, room: Any) -> tuple[int, int]:
     """Units and windows of one text into `room`; returns how many of each. Window i starts at unit i."""
+    table, lower, words, syllables = reading
     total = read_units(data, start, end, dead, table, lower, room)
     (hashes, sums, anchors), numbers, alone, _, powers = room
     stops, half_stops = numbers[4], numbers[5]
@@ -205,19 +204,20 @@ def _grown(array: Any, size: int) -> Any:
 
 
 @kernel
-def mark(
-    offsets: Any, data: Any, gaps: Any, dead: Any, table: Any, lower: Any, words: int, syllables: int, joints: bool
-) -> tuple[Any, Any]:
+def mark(texts: Any, reading: Any, joints: bool) -> tuple[Any, Any]:
     """Distinct anchors of each text, sorted, end to end, and their offsets.
 
-    The dead spans of text `row` are `dead[gaps[row]:gaps[row + 1]]`. `joints`: only of windows that reach over one.
+    `texts` are offsets, bytes, and dead spans: those of text `row` are `dead[gaps[row]:gaps[row + 1]]`. `reading` is
+    the unit table, the table of lower case, `words` and `syllables`. `joints`: only of windows that reach over a span.
     """
+    offsets, data, gaps, dead = texts
+    words, syllables = reading[2], reading[3]
     room = room_for(_longest(offsets), words, syllables)
     anchors, numbers = room[0][2], room[1]
     flat, places, to = np.empty(1024, np.uint64), np.zeros(len(offsets), np.int64), 0
     for row in range(len(offsets) - 1):
         spans = dead[gaps[row] : gaps[row + 1]]
-        _, windows = read_windows(data, offsets[row], offsets[row + 1], spans, table, lower, words, syllables, room)
+        _, windows = read_windows(data, offsets[row], offsets[row + 1], spans, reading, room)
         begin = to
         for window in range(windows):
             if joints and numbers[3, window] == numbers[3, numbers[4, window] - 1]:
@@ -255,31 +255,20 @@ def _find(values: Any, sieve: Any, value: Any) -> int:
 
 
 @kernel
-def list_windows(
-    offsets: Any,
-    data: Any,
-    gaps: Any,
-    dead: Any,
-    table: Any,
-    lower: Any,
-    words: int,
-    syllables: int,
-    places: Any,
-    shared: Any,
-    sieve: Any,
-) -> tuple[Any, Any]:
+def list_windows(texts: Any, reading: Any, places: Any, shared: Any, shared_sieve: Any) -> tuple[Any, Any]:
     """Hash and code (`places[row] << PLACE | unit`) of each window whose anchor is among `shared` (sorted)."""
+    offsets, data, gaps, dead = texts
+    words, syllables = reading[2], reading[3]
     room = room_for(_longest(offsets), words, syllables)
     (_, sums, anchors), numbers, _, _, powers = room
     hashes, codes, count = np.empty(1024, np.uint64), np.empty(1024, np.int64), 0
     for row in range(len(offsets) - 1):
         spans = dead[gaps[row] : gaps[row + 1]]
-        _, windows = read_windows(data, offsets[row], offsets[row + 1], spans, table, lower, words, syllables, room)
-        last, known = np.uint64(0), False
+        _, windows = read_windows(data, offsets[row], offsets[row + 1], spans, reading, room)
+        known = False
         for window in range(windows):
-            if window == 0 or anchors[window] != last:
-                last = anchors[window]
-                known = _find(shared, sieve, last) >= 0
+            if window == 0 or anchors[window] != anchors[window - 1]:
+                known = _find(shared, shared_sieve, anchors[window]) >= 0
             if known:
                 if count == len(hashes):
                     hashes, codes = _grown(hashes, 0), _grown(codes, 0)
@@ -290,38 +279,30 @@ def list_windows(
 
 
 @kernel
-def keep_regions(
-    offsets: Any,
-    data: Any,
-    gaps: Any,
-    dead: Any,
-    table: Any,
-    lower: Any,
-    words: int,
-    syllables: int,
-    places: Any,
-    repeated: Any,
-    sieve: Any,
-    firsts: Any,
-) -> tuple[Any, Any, Any]:
-    """The stretches of units whose windows are the first of their kind; `firsts[i]` is the code of the first window
-    with the hash `repeated[i]`. Returns
+def keep_regions(texts: Any, reading: Any, places: Any, known: Any) -> tuple[Any, Any, Any]:
+    """The stretches of units whose windows are the first of their kind; `known` holds the shared anchors and
+    their sieve, the repeated hashes and theirs, and the code of the first window of each hash. Returns
 
         regions   (code of the first unit, number of units, place of the first unit in `units`) a region
         units     (end of its letters in `letters`, first byte, byte behind it in the text) a unit
         letters   what `read_units` wrote for them
     """
+    offsets, data, gaps, dead = texts
+    words, syllables = reading[2], reading[3]
     room = room_for(_longest(offsets), words, syllables)
-    (_, sums, _), numbers, _, spelled, powers = room
+    (_, sums, anchors), numbers, _, spelled, powers = room
+    shared, shared_sieve, repeated, sieve, firsts = known
     regions, units, letters = np.empty((64, 3), np.int64), np.empty((64, 3), np.int64), np.empty(1024, np.uint8)
     count, held, to = 0, 0, 0
     for row in range(len(offsets) - 1):
         spans = dead[gaps[row] : gaps[row + 1]]
-        _, windows = read_windows(data, offsets[row], offsets[row + 1], spans, table, lower, words, syllables, room)
-        reach = -1
+        _, windows = read_windows(data, offsets[row], offsets[row + 1], spans, reading, room)
+        reach, marked = -1, False
         for window in range(windows):
             stop = numbers[4, window]
-            found = _find(repeated, sieve, window_hash(sums, powers, window, stop))
+            if window == 0 or anchors[window] != anchors[window - 1]:
+                marked = _find(shared, shared_sieve, anchors[window]) >= 0
+            found = _find(repeated, sieve, window_hash(sums, powers, window, stop)) if marked else -1
             if found < 0 or firsts[found] != (places[row] << PLACE) | window:
                 continue
             if window >= reach:  # a new region; else the last one grows
@@ -374,21 +355,22 @@ def _same(library: Any, region: int, kept: int, room: Any, unit: int, count: int
 
 
 @kernel
-def _prove(
-    place: int, windows: int, room: Any, repeated: Any, sieve: Any, firsts: Any, library: Any, kept: Any
-) -> bool:
+def _prove(place: int, windows: int, room: Any, known: Any, library: Any, kept: Any) -> bool:
     """For each unit the unit in the library that it repeats (-1: none), by windows whose letters are the same.
 
     A window that goes on where the one before it went is compared from where that one stopped.
     """
-    (_, sums, _), numbers, _, _, powers = room
-    regions, stops, any_found = library[0], numbers[4], False
+    (_, sums, anchors), numbers, _, _, powers = room
+    shared, shared_sieve, repeated, sieve, firsts = known
+    regions, stops, any_found, marked = library[0], numbers[4], False, False
     last: Any = np.int64(-1)
     region: Any = np.int64(0)
     reach = 0
     for window in range(windows):
         stop = stops[window]
-        found = _find(repeated, sieve, window_hash(sums, powers, window, stop))
+        if window == 0 or anchors[window] != anchors[window - 1]:
+            marked = _find(shared, shared_sieve, anchors[window]) >= 0
+        found = _find(repeated, sieve, window_hash(sums, powers, window, stop)) if marked else -1
         if found < 0 or firsts[found] >> PLACE >= place:
             last = -1
             continue
@@ -411,28 +393,15 @@ def _prove(
 
 
 @kernel
-def cover(
-    offsets: Any,
-    data: Any,
-    gaps: Any,
-    dead: Any,
-    table: Any,
-    lower: Any,
-    words: int,
-    syllables: int,
-    places: Any,
-    repeated: Any,
-    sieve: Any,
-    firsts: Any,
-    library: Any,
-    snap: int,
-) -> tuple[Any, Any, Any]:
+def cover(texts: Any, reading: Any, places: Any, known: Any, library: Any, snap: int) -> tuple[Any, Any, Any]:
     """What can be cut: runs of whole segments all of whose units are repeated, at least half a window together.
 
     cuts     (row, first byte, byte behind it)
     sources  (row, number of a unit of the library, how many units in a row from there), for what is cut
     left     weight of the units that stay in each text, in parts of `words * syllables`; -1: nothing cut
     """
+    offsets, data, gaps, dead = texts
+    words, syllables = reading[2], reading[3]
     room = room_for(_longest(offsets), words, syllables)
     numbers, alone = room[1], room[2]
     cuts, sources, left = np.empty((64, 3), np.int64), np.empty((64, 3), np.int64), np.full(len(places), -1, np.int64)
@@ -440,9 +409,9 @@ def cover(
     kept = np.empty(_longest(offsets) + 2, np.int64)
     for row in range(len(offsets) - 1):
         start, end, spans = offsets[row], offsets[row + 1], dead[gaps[row] : gaps[row + 1]]
-        total, windows = read_windows(data, start, end, spans, table, lower, words, syllables, room)
+        total, windows = read_windows(data, start, end, spans, reading, room)
         kept[:total] = -1
-        if not _prove(places[row], windows, room, repeated, sieve, firsts, library, kept):
+        if not _prove(places[row], windows, room, known, library, kept):
             continue
         weight, cut_weight = 0, 0
         for unit in range(total):

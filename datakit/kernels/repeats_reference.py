@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from datakit.kernels.folding import fold_table
-from datakit.kernels.segments import Snap, segments_of
+from datakit.kernels.segments import segments_of
 from datakit.kernels.shingles import ALONE, BREAK, JOINED, unit_table
 
 Unit = tuple[str, int, bool]
@@ -56,7 +56,7 @@ def plain_windows(units: Sequence[Unit], words: int, syllables: int) -> list[tup
     return found
 
 
-def plain_cuts(texts: Sequence[str], words: int, syllables: int, snap: Snap) -> list[set[int]]:
+def plain_cuts(texts: Sequence[str], words: int, syllables: int, snap: str) -> list[set[int]]:
     """For each text, first to last, the characters that are cut."""
     cut: list[set[int]] = [set() for _ in texts]
     while True:
@@ -71,7 +71,7 @@ def plain_cuts(texts: Sequence[str], words: int, syllables: int, snap: Snap) -> 
             gone.update(places[place] for place in found)
 
 
-def _round(texts: Sequence[str], words: int, syllables: int, snap: Snap) -> list[set[int]]:
+def _round(texts: Sequence[str], words: int, syllables: int, snap: str) -> list[set[int]]:
     firsts: dict[tuple[str, ...], int] = {}
     found = []
     for number, text in enumerate(texts):
@@ -84,7 +84,7 @@ def _round(texts: Sequence[str], words: int, syllables: int, snap: Snap) -> list
     return found
 
 
-def _runs(text: str, units: Sequence[Unit], covered: Sequence[bool], sizes: tuple[int, int], snap: Snap) -> set[int]:
+def _runs(text: str, units: Sequence[Unit], covered: Sequence[bool], sizes: tuple[int, int], snap: str) -> set[int]:
     """The characters of runs of whole covered segments that are half a window long or longer."""
     words, syllables = sizes
     cut: set[int] = set()

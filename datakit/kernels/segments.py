@@ -12,15 +12,15 @@ inside a word with its particle, a grapheme or a jamo sequence. Cost: 2 ns a byt
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from datakit.kernels.characters import SPACE, TABLE, decode
 from datakit.kernels.compiled import kernel
 
-Snap = Literal["word", "sentence", "line"]
-SNAPS: tuple[Snap, ...] = ("word", "sentence", "line")
+SNAPS = ("word", "sentence", "line")
+"""What a text may be cut at; kernels take the number of one."""
 WORD, SENTENCE = 0, 1
 ENDS, WIDE, CLOSERS = ".!?…", "。！？｡", "\"'”’)]}」』》〉）】］*_"
 _OTHER, _END, _WIDE, _CLOSER, _SPACE, _LINE = range(6)
@@ -64,7 +64,7 @@ def next_segment(data: Any, i: int, end: int, dead: Any, snap: int) -> int:
     return end
 
 
-def segments_of(text: str, snap: Snap) -> Iterator[str]:
+def segments_of(text: str, snap: str) -> Iterator[str]:
     """The segments of a text, in plain Python."""
     begin, state, space, line = 0, "", False, False
     for place, char in enumerate(text):

@@ -38,8 +38,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from datakit.schemas import replace_column, text_view
-from datakit.stage import Drop, Env, Field, Outcome, RowStage, RowWork, keep_where
+from datakit.schemas import Kind, text_view
+from datakit.stage import Drop, Env, Field, Judged, MeasuredStage, MeasureWork
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +53,7 @@ _SURE_LETTERS = 12
 """Fewer letters than this lower the confidence: CLD2 calls "Meh." Klingon and "ok" Dutch."""
 
 
-class Language(RowStage):
+class Language(MeasuredStage):
     """Finds the language of every text, and drops what is in a language not asked for."""
 
     use: ClassVar[str] = "language"
@@ -71,27 +71,29 @@ class Language(RowStage):
     min_share: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Share of the main language below which a text is mixed (see `mixed`)."""
 
-    def open(self, env: Env) -> RowWork:
+    def measure(self, env: Env) -> MeasureWork:
+        """Language, confidence and shares of every text; no setting enters."""
         from datakit.kernels.characters import count_classes
         from datakit.kernels.compiled import announce
 
         announce(env.tell, "text kernels", count_classes)
         detect = _detector()
 
-        def work(batch: pa.RecordBatch) -> Outcome:
-            import numpy as np
-            import pyarrow as pa
-
-            found = _languages(text_view(batch), detect)
-            lang = np.where(found.confidence >= self.min_confidence, found.lang, _UNKNOWN)
-            signals = found.signals(batch.column("id"))
-            batch = replace_column(batch, "lang", pa.array(lang, pa.large_string()))
-            batch = replace_column(batch, "language.confidence", signals.column("language.confidence"))
-            outcome = keep_where(batch, list(map(self._verdict, lang.tolist(), found.share.tolist())))
-            outcome.signals = signals
-            return outcome
+        def work(batch: pa.RecordBatch) -> pa.RecordBatch:
+            return _languages(text_view(batch), detect).signals(batch.column("id"))
 
         return work
+
+    def judge(self, signals: pa.RecordBatch, kind: Kind) -> Judged:
+        """The language of every row as the settings see it, and which rows go."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        confidence = signals.column("language.confidence")
+        sure = pc.greater_equal(confidence, pa.scalar(self.min_confidence, pa.float32()))
+        lang = pc.if_else(sure, signals.column("lang"), _UNKNOWN)
+        verdicts = list(map(self._verdict, lang.to_pylist(), signals.column("language.share").to_pylist()))
+        return Judged(verdicts, columns={"lang": lang, "language.confidence": confidence})
 
     def _verdict(self, lang: str, share: float) -> Drop | None:
         if self.keep is not None and lang not in self.keep and (lang != _UNKNOWN or self.unknown == "drop"):
@@ -119,7 +121,8 @@ class _Found:
 
         told = {"confidence": self.confidence, "share": self.share, **self.scripts}
         columns = {f"language.{name}": pa.array(values.astype(np.float32)) for name, values in told.items()}
-        return pa.RecordBatch.from_pydict({"id": ids, **columns})
+        lang = pa.array(self.lang, pa.large_string())
+        return pa.RecordBatch.from_pydict({"id": ids, "lang": lang, **columns})
 
 
 def _languages(texts: pa.LargeStringArray, detect: Detect) -> _Found:

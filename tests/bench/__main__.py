@@ -19,6 +19,8 @@ BENCHES = (
     ("language", "bench_language", [], ()),
     ("dedup", "bench_dedup", [str(CORPUS), str(TRUTH), "--peer"], (CORPUS, TRUTH)),
     ("index", "bench_index", ["--peer"], ()),
+    ("passages", "bench_passages", [], (CORPUS,)),
+    ("semantic", "bench_semantic", [], ()),
     ("pii", "bench_pii", ["--presidio"], ()),
     ("tokens", "bench_tokens", [], ()),
     ("train", "bench_train", [], ()),

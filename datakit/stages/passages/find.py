@@ -6,9 +6,9 @@ A round reads those documents three times, some megabytes at once:
     2  `Library`  the letters of the windows that come first and come again
     3  `cover`    windows of later documents, equal letter by letter to one in the library, give the spans to cut
 
-Cutting joins texts that stood apart and so can make a new repeat; then there is one more round. When it ends, no
-run of whole segments of half a passage's length or more is repeated from an earlier document, so that cutting again
-cuts nothing. The answer depends on the order of places alone.
+Cutting joins texts that stood apart and so can make a new repeat; then there is one more round, over what shares it.
+When it ends, no run of whole segments of half a passage's length or more is repeated from an earlier document, so
+that cutting again cuts nothing. The answer depends on the order of places alone.
 
 Memory beside the marks: 24 bytes for each distinct window with a shared mark, and the repeated text once, with 40
 bytes a unit.
@@ -18,9 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from datakit.kernels.segments import SNAPS, Snap
 from datakit.stages.passages.marks import Marks
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from datakit.stage import Corpus
 
+Snap = Literal["word", "sentence", "line"]
 CHUNK_BYTES = 8 << 20
 """Text that a kernel gets at once."""
 MERGE_WINDOWS = 1 << 21
@@ -120,14 +120,13 @@ class Library:
 
     def stretches(self, first: int, count: int) -> Iterator[Kept]:
         """Where some units that follow each other in the library stand in their documents."""
-        stop = first + count
-        while first < stop:
-            place = int(self.place_of_unit[first])
-            end = first
-            while end + 1 < stop and self.place_of_unit[end + 1] == place:
-                end += 1
-            yield Kept(place, int(self.units[first, 1]), int(self.units[end, 2]))
-            first = end + 1
+        import numpy as np
+
+        places = self.place_of_unit[first : first + count]
+        starts = [0] if places[0] == places[-1] else [0, *(np.flatnonzero(np.diff(places)) + 1).tolist()]
+        for start, stop in zip(starts, [*starts[1:], count], strict=True):
+            begin, end = self.units[first + start, 1], self.units[first + stop - 1, 2]
+            yield Kept(int(places[start]), int(begin), int(end))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,32 +142,38 @@ class Finder:
 
     def find(self) -> Cuts:
         """All cuts."""
-        while changed := self._round():
-            if not self._joined(changed):
-                break
+        import numpy as np
+
+        shared, rows = self.marks.shared()
+        readers = rows
+        while len(rows):
+            rows = self._joined(self._round(shared, readers, rows))
+            # What a cut joined matters to rows that share a mark with it; to these, all that share a mark with them.
+            shared = np.intersect1d(self.marks.shared()[0], self.marks.of(rows))
+            readers = self.marks.holding(shared)
         return self.cuts
 
-    def _round(self) -> list[int]:
-        """Cut what the documents that share marks repeat; returns the rows that lost text, ascending."""
+    def _round(self, shared: Any, readers: Any, rows: Any) -> list[int]:
+        """Cut what `rows` repeat of `readers`, all rows with a shared mark; returns those that lost text, ascending."""
         import numpy as np
 
         from datakit.kernels.passages import sieve_of
         from datakit.kernels.repeats import cover, list_windows
+        from datakit.kernels.segments import SNAPS
 
         self.cuts.rounds += 1
-        shared, rows = self.marks.shared()
-        windows, sieve = Firsts(), sieve_of(shared)
-        for chunk in self._texts(rows):
-            windows.add(*list_windows(*chunk.arrays, *self._tables(), self.marks.place_of[chunk.rows], shared, sieve))
+        windows, sieve, reading = Firsts(), sieve_of(shared), self._reading()
+        for chunk in self._texts(readers):
+            windows.add(*list_windows(chunk.texts, reading, self.marks.place_of[chunk.rows], shared, sieve))
         repeated, firsts = windows.repeated()
         if not len(repeated):
             return []
-        known = (repeated, sieve_of(repeated), firsts)
+        known = (shared, sieve, repeated, sieve_of(repeated), firsts)
         library = self._library(np.unique(self.marks.row_of[firsts >> 32]), known)
         changed = []
         for chunk in self._texts(rows):
             places = self.marks.place_of[chunk.rows]
-            found = cover(*chunk.arrays, *self._tables(), places, *known, library.arrays(), SNAPS.index(self.snap))
+            found = cover(chunk.texts, reading, places, known, library.arrays(), SNAPS.index(self.snap))
             changed += self._take(chunk.rows, library, *found)
         return changed
 
@@ -187,7 +192,7 @@ class Finder:
             self.cuts.sources.setdefault(int(rows[number]), []).extend(library.stretches(first, count))
         return changed
 
-    def _library(self, rows: np.ndarray[Any, Any], known: tuple[Any, Any, Any]) -> Library:
+    def _library(self, rows: np.ndarray[Any, Any], known: tuple[Any, ...]) -> Library:
         """The passages that other documents repeat, from the documents where they come first."""
         import numpy as np
 
@@ -197,7 +202,7 @@ class Finder:
         held, size = 0, 0
         for chunk in self._texts(rows):
             places = self.marks.place_of[chunk.rows]
-            some, inside, spelled = keep_regions(*chunk.arrays, *self._tables(), places, *known)
+            some, inside, spelled = keep_regions(chunk.texts, self._reading(), places, known)
             regions.append(some + np.array([0, 0, held]))
             units.append(inside + np.array([size, 0, 0]))
             letters.append(spelled.copy())
@@ -207,8 +212,8 @@ class Finder:
         ordered = all_regions[np.argsort(all_regions[:, 0], kind="stable")]
         return Library(ordered, np.concatenate(units), np.concatenate(letters), place_of_unit)
 
-    def _joined(self, changed: list[int]) -> bool:
-        """Give the rows that lost text their new marks; whether a window over a cut may be repeated."""
+    def _joined(self, changed: list[int]) -> np.ndarray[Any, Any]:
+        """Give the rows that lost text their new marks; returns the rows that may share a window over a cut."""
         import numpy as np
 
         from datakit.kernels.repeats import mark
@@ -216,15 +221,15 @@ class Finder:
         rows = np.array(changed, np.int64)
         flats, counts, joints = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
         for chunk in self._texts(rows):
-            flat, offsets = mark(*chunk.arrays, *self._tables(), False)
+            flat, offsets = mark(chunk.texts, self._reading(), False)
             flats.append(flat)
             counts.append(np.diff(offsets))
-            joints.append(mark(*chunk.arrays, *self._tables(), True)[0])
+            joints.append(mark(chunk.texts, self._reading(), True)[0])
         self.marks.replace(rows, np.concatenate(flats), np.concatenate(counts))
-        return bool(np.isin(np.concatenate(joints), self.marks.shared()[0]).any())
+        return self.marks.holding(np.intersect1d(np.concatenate(joints), self.marks.shared()[0]))
 
-    def _tables(self) -> tuple[Any, Any, int, int]:
-        """The settings that every kernel takes."""
+    def _reading(self) -> tuple[Any, Any, int, int]:
+        """How kernels read texts."""
         from datakit.kernels.folding import fold_table
         from datakit.kernels.shingles import unit_table
 
@@ -268,4 +273,4 @@ class Chunk(NamedTuple):
     """Some texts as the kernels take them: offsets, bytes, and the spans cut before."""
 
     rows: np.ndarray[Any, Any]
-    arrays: tuple[Any, Any, Any, Any]
+    texts: tuple[Any, Any, Any, Any]

@@ -16,8 +16,9 @@ hide no Korean repeat. What a document repeats of itself stays.
 Lengths: Lee et al. 2022 (Deduplicating Training Data Makes Language Models Better) cut from 50 BPE tokens on, about
 40 English words. 80 Hangul syllables are as long: some 25 words with their particles, one or two sentences.
 
-Cost and memory: see `marks` (1 to 2 kB for a document of 10 kB) and `find`. Documents that share no mark are read
-once. Measured figures: `python -m tests.bench.bench_passages`.
+Cost on one core (`python -m tests.bench.bench_passages`): 60 MB/s to mark, and 8 MB/s in all on 38 MB of which a third
+of the documents share passages and nearly all share marks; documents without a shared mark cost the marking only.
+Plain Python takes 170 times as long. Memory: 420 bytes of marks for a document of 3.8 kB, and what `find` says.
 """
 
 from __future__ import annotations
@@ -28,11 +29,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from datakit.kernels.segments import Snap
 from datakit.schemas import Kind
 from datakit.stage import Corpus, CorpusStage, Outbox
 from datakit.stages.passages.cut import cut_shard
-from datakit.stages.passages.find import Cuts, Finder
+from datakit.stages.passages.find import Cuts, Finder, Snap
 from datakit.stages.passages.marks import COLUMNS, MARK_VERSION, Marks, load_marks, mark_shard
 from datakit.stages.passages.settle import Settled, settle
 
