@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from datakit import display
 from datakit.canon import digest_bytes
 from datakit.errors import StageError
 from datakit.executors import Processes
@@ -262,6 +263,18 @@ def test_select_table_shows_tasks_and_leaves_out_scores_that_nobody_has() -> Non
     assert table["all rows"]["task"] == {"cloze": 0.5, "title": 0.5}
     assert "quality" not in table
     assert "quality" not in table["longest"]
+
+
+def test_select_table_is_printed_with_shares_of_languages_and_overlaps(capsys: pytest.CaptureFixture[str]) -> None:
+    notes = run(Select(rows=8, by=["quality", "diverse"]), talks()).notes
+    display.choices("select", notes)
+    told = capsys.readouterr().out.splitlines()
+    columns = re.split(r"  +", told[1].strip())
+    assert columns[:6] == ["by", "rows", "characters", "en", "ko", "quality"]
+    chosen = next(line for line in told if line.startswith("quality > diverse (chosen)"))
+    cells = re.split(r"  +", chosen.strip())
+    assert cells[1] == "8"
+    assert f"{notes['methods']['quality > diverse']['overlap']['random']:.2f}" in cells[6:]
 
 
 def test_select_no_text_in_notes_or_drops() -> None:
