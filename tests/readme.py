@@ -39,8 +39,8 @@ def commands() -> str:
 def stages() -> str:
     """All stages in the order of the work."""
     order = [
-        "ingest", "normalize", "language", "quality", "dedup", "decontaminate", "pii", "synthesize", "mix", "split",
-        "template", "tokenize", "pack", "export",
+        "ingest", "normalize", "language", "quality", "dedup", "decontaminate", "pii", "synthesize", "select", "mix",
+        "split", "template", "tokenize", "pack", "export",
     ]  # fmt: skip
     listed = {one["name"]: one for one in api.stages()}
     rows = [listed[name] for name in order] + [one for name, one in listed.items() if name not in order]

@@ -18,6 +18,7 @@ BENCHES = (
     ("cleaning", "bench_cleaning", [str(CORPUS)], (CORPUS,)),
     ("dedup", "bench_dedup", [str(CORPUS), str(TRUTH), "--peer"], (CORPUS, TRUTH)),
     ("pii", "bench_pii", ["--presidio"], ()),
+    ("select", "bench_select", [], ()),
     ("tokens", "bench_tokens", [], ()),
     ("train", "bench_train", [], ()),
 )
