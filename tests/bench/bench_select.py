@@ -157,7 +157,7 @@ def _taught(name: str, seed: int, rows: Path, folder: Path, told: argparse.Names
     trained = {
         "use": "lora", "base": told.base, "out": str(folder / f"{name.replace(' > ', '-')}-{seed}"), "rank": 16,
         "alpha": 32, "learning_rate": told.learning_rate, "batch_tokens": 1024, "accumulation": 1, "epochs": 1000,
-        "max_steps": told.steps, "threads": 1, "checkpoint_every": 0,
+        "max_steps": told.steps, "threads": told.threads, "checkpoint_every": 0,
     }  # fmt: skip
     recipe.write_text(json.dumps({"name": "choice", "seed": seed, "stages": stages, "train": trained}))
     return api.run(Pipeline.load(recipe), store=str(folder / "chosen"))
@@ -216,6 +216,7 @@ def main() -> None:
     given.add_argument("--rows", type=int, default=100)
     given.add_argument("--steps", type=int, default=24)
     given.add_argument("--seeds", type=int, default=3)
+    given.add_argument("--threads", type=int, default=2)
     given.add_argument("--aside", type=int, default=60, help="mined rows to measure on")
     given.add_argument("--tokens", type=int, default=256, help="tokens of a row that IFD looks at")
     given.add_argument("--learning-rate", type=float, default=1e-3)
