@@ -90,6 +90,9 @@ def run(done: Done) -> None:
     manifest = done.manifest
     funnel(manifest.stages)
     line()
+    for report in manifest.stages:
+        if report.use == "select":
+            choices(report.id, report.notes)
     state = "published" if done.run.published else "holds the same data already"
     line(f"{manifest.ref}: {manifest.rows:,} {manifest.kind} rows, {state}")
     line(f"{done.run.ran} jobs run, {done.run.reused} reused, {done.run.seconds:.1f} s")
@@ -122,6 +125,24 @@ def funnel(reports: Sequence[Any]) -> None:
         gone = stats["dropped"] + stats["folded"]
         rows.append((report.id, stats["rows_in"], gone, stats["kept"] + stats["made"], report.kind, rules))
     table("stage", "in>", "gone>", "out>", "kind", "because of", rows=rows)
+
+
+def choices(name: str, notes: dict[str, Any]) -> None:
+    """What each method of a `select` stage would keep, beside what it kept."""
+    methods = notes["methods"]
+    langs = list(methods["all rows"]["lang"])[:4]
+    scores = [score for score in ("quality", "ifd", "perplexity") if score in methods["all rows"]]
+    kept = [method for method in methods if method != "all rows"]
+    rows = []
+    for method, found in methods.items():
+        told = f"{method} (chosen)" if method == notes["chosen"] else method
+        shares = [f"{found['lang'].get(lang, 0):.0%}" for lang in langs]
+        overlaps = [f"{found['overlap'][o]:.2f}" if o in found.get("overlap", {}) else "" for o in kept]
+        rows.append((told, found["rows"], found["characters"], *shares, *(found[s] for s in scores), *overlaps))
+    line(f"{name}: what each method would keep; overlap: rows in both of rows in either")
+    columns = ["rows>", "characters>", *(f"{lang or '?'}>" for lang in langs), *(f"{score}>" for score in scores)]
+    table("by", *columns, *(f"as {method}>" for method in kept), rows=rows)
+    line()
 
 
 def stages(found: Sequence[dict[str, Any]]) -> None:

@@ -40,7 +40,7 @@ def stages() -> str:
     """All stages in the order of the work."""
     order = [
         "ingest", "normalize", "language", "quality", "dedup", "passages", "semantic", "decontaminate", "pii",
-        "synthesize", "mix", "split", "template", "tokenize", "pack", "export",
+        "synthesize", "select", "mix", "split", "template", "tokenize", "pack", "export",
     ]  # fmt: skip
     listed = {one["name"]: one for one in api.stages()}
     rows = [listed[name] for name in order] + [one for name, one in listed.items() if name not in order]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datakit.canon import canonical, digest_bytes, digest_stream, key_of
+from datakit.canon import canonical, digest_bytes, digest_stream, key_of, lots
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
@@ -51,3 +51,12 @@ def test_key_of_is_the_same_under_every_hash_seed() -> None:
 @given(st.binary(max_size=5000), st.integers(1, 700))
 def test_digest_of_a_stream_is_the_digest_of_its_bytes(data: bytes, chunk: int) -> None:
     assert digest_stream(io.BytesIO(data), chunk) == digest_bytes(data)
+
+
+def test_lots_depend_on_the_name_and_the_salt_alone() -> None:
+    names = ["가나다", "abc", "\udcff"]
+    drawn = lots(names, "mix", 0)
+    assert lots(reversed(names), "mix", 0) == drawn[::-1]
+    assert lots(["abc"], "mix", 0) == drawn[1:2] == [5494812900602316299]
+    assert not set(drawn) & set(lots(names, "mix", 1)) | set(drawn) & set(lots(names, "split", 0))
+    assert all(0 <= lot < 2**64 for lot in drawn)

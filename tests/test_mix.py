@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from datakit.errors import StageError
-from datakit.runner import Applied, apply
+from datakit.pipeline import Pipeline
+from datakit.runner import Applied, apply, run
+from datakit.stages.ingest import Ingest
 from datakit.stages.mix import Mix, share_out
 from datakit.stages.split import Split
+from datakit.store import Store
 
 
 def corpus(**counts: int) -> list[list[dict[str, Any]]]:
@@ -141,6 +145,14 @@ def test_mix_any_column_tells_groups_apart_and_null_is_a_group() -> None:
     rows = [{"text": f"글 {n}", "source.topic": "요리" if n % 4 else None} for n in range(40)]
     found = apply(Mix(by="source.topic", weights={"요리": 1, "": 1}), rows)
     assert Counter(found.rows.column("source.topic").to_pylist()) == {"요리": 10, None: 10}
+
+
+def test_mix_weight_of_a_group_without_rows_is_told(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"text": "글 하나"}\n')
+    stages = [Ingest(files=str(tmp_path / "rows.jsonl")), Mix(weights={"*rows*": 1, "*no such*": 1, "nor this": 0})]
+    heard: list[str] = []
+    run(Pipeline(name="few", stages=stages), Store(tmp_path / "store"), tell=heard.append)
+    assert heard == ["mix: no row has the source *no such*"]
 
 
 def test_mix_weight_of_a_group_without_rows_is_noted() -> None:

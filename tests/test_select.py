@@ -16,13 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from datakit import display
 from datakit.canon import digest_bytes
 from datakit.errors import StageError
 from datakit.executors import Processes
+from datakit.pipeline import Pipeline
 from datakit.runner import Applied, apply
-from datakit.stages.select import Select
+from datakit.runner import run as run_pipeline
+from datakit.stages.ingest import Ingest
+from datakit.stages.select import Select, measures
 from datakit.stages.select.rankings import by_share
-from datakit.store import parquet_bytes
+from datakit.store import Store, parquet_bytes
 
 KO = (
     "항구에 배가 들어왔다",
@@ -264,6 +268,18 @@ def test_select_table_shows_tasks_and_leaves_out_scores_that_nobody_has() -> Non
     assert "quality" not in table["longest"]
 
 
+def test_select_table_is_printed_with_shares_of_languages_and_overlaps(capsys: pytest.CaptureFixture[str]) -> None:
+    notes = run(Select(rows=8, by=["quality", "diverse"]), talks()).notes
+    display.choices("select", notes)
+    told = capsys.readouterr().out.splitlines()
+    columns = re.split(r"  +", told[1].strip())
+    assert columns[:6] == ["by", "rows", "characters", "en", "ko", "quality"]
+    chosen = next(line for line in told if line.startswith("quality > diverse (chosen)"))
+    cells = re.split(r"  +", chosen.strip())
+    assert cells[1] == "8"
+    assert f"{notes['methods']['quality > diverse']['overlap']['random']:.2f}" in cells[6:]
+
+
 def test_select_no_text_in_notes_or_drops() -> None:
     found = run(Select(rows=2, by=["quality", "diverse"]), talks())
     told = repr(found.notes) + repr(found.drops.to_pylist())
@@ -373,3 +389,13 @@ def test_select_ifd_base_that_is_not_there_is_a_problem_before_anything_runs() -
 def test_select_long_rows_are_scored_on_the_ends_that_meet(tiny_llama: Path) -> None:
     long = [talk("왜 " * 3000, "그래서 " * 3000, "ko"), talk("짧은 질문", "짧은 답", "ko")]
     assert run(Select(rows=1, by="ifd", base=str(tiny_llama), max_ifd=1000, tokens=64), long).rows.num_rows == 1
+
+
+def test_select_long_work_is_told_before_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rows.jsonl").write_text("".join(f'{{"text": "{text} {text}"}}\n' for text in (*KO, *EN)))
+    stages = [Ingest(files=str(tmp_path / "rows.jsonl")), Select(rows=4, by="diverse")]
+    for limit, told in ((20.0, []), (-1.0, ["select: choosing 4 of 10 rows by diversity takes about 0.0 minutes"])):
+        monkeypatch.setattr(measures, "LONG", limit)
+        heard: list[str] = []
+        run_pipeline(Pipeline(name="few", stages=stages), Store(tmp_path / f"store{limit}"), tell=heard.append)
+        assert [line.split(";")[0] for line in heard if "diversity takes" in line] == told

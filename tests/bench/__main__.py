@@ -22,6 +22,7 @@ BENCHES = (
     ("passages", "bench_passages", [], (CORPUS,)),
     ("semantic", "bench_semantic", [], ()),
     ("pii", "bench_pii", ["--presidio"], ()),
+    ("select", "bench_select", [], ()),
     ("tokens", "bench_tokens", [], ()),
     ("train", "bench_train", [], ()),
 )

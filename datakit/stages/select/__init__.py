@@ -21,9 +21,9 @@ To change the shares of languages is the work of `mix`.
 their choices overlap, how long they are, their languages and tasks. The table is in the notes and in the report.
 
 The choice doesn't depend on shards, workers or machine (`ifd`: as far as the base model's own arithmetic agrees; its
-scores are rounded). More rows of one ranking keep all that fewer had. Rows keep their order. Memory: 200 bytes a row
-and its id, 1 kB more where vectors are needed; what is measured is kept in the store shard by shard. Cost on one core:
-`diverse` see kernels/centers.py; `ifd` two passes of the base model a row, about half a second with SmolLM2.
+scores are rounded). More rows of one ranking keep all that fewer had. Rows keep their order. What is measured is kept
+in the store shard by shard. Memory: 300 bytes a row with its id, 1 kB more where vectors are needed, 2 kB behind a
+pool. Cost on one core: `diverse` see kernels/centers.py; `ifd` two passes of the base model a row.
 """
 
 from __future__ import annotations

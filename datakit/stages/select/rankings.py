@@ -78,7 +78,8 @@ def ranked(measures: Measures, method: str, rows: Array, count: int) -> tuple[Ar
     import numpy as np
 
     if method == "diverse":
-        return _spread(measures.vectors[rows], rows, count)
+        measures.warn_of_long_work(len(rows), count)
+        return _spread(measures.vectors(rows), rows, count)
     if method == "random":
         order = np.argsort(measures.drawn[rows], kind="stable")
         return rows[order], measures.drawn[rows][order] / 2.0**64

@@ -22,23 +22,23 @@ BLOCK = 4096
 """Rows that are embedded at a time: 4 kB each."""
 
 
-def embedded(corpus: Corpus, rows: int, embed: str = "ngrams") -> Array:
-    """The vectors of all rows, float32."""
+def embedded(corpus: Corpus, places: Array, embed: str = "ngrams") -> Array:
+    """The vectors of all rows, float32; `places` says where each row's vector stands."""
     import numpy as np
 
     from datakit.kernels.compiled import announce
     from datakit.kernels.shingles import collect_shingles
 
     announce(corpus.env.tell, "selection by diversity", collect_shingles)
-    found: Array = np.empty((rows, 0), np.float32)
+    found: Array = np.empty((len(places), 0), np.float32)
     at = 0
     for table in corpus.map(embed_shard, {"embed": embed, "version": 1}, part="select.vectors"):
         held = table.column("vector").combine_chunks()
         width = held.type.byte_width // 2
         if not found.shape[1]:
-            found = np.empty((rows, width), np.float32)
+            found = np.empty((len(places), width), np.float32)
         flat = np.frombuffer(held.buffers()[1] or b"", "<i2", len(held) * width, held.offset * width * 2)
-        found[at : at + len(held)] = flat.reshape(len(held), width)
+        found[places[at : at + len(held)]] = flat.reshape(len(held), width)
         at += len(held)
     return found
 
