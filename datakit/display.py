@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from datakit.differences import Piece, side_by_side
+from datakit.reporting import labels
 
 if TYPE_CHECKING:
     from datakit.api import Done
@@ -228,7 +229,12 @@ def why(found: dict[str, Any]) -> None:
         line(f"made from {', '.join(found['parents'])}")
     table("stage", "what", "", rows=[(s["stage"], s["what"], _told(s)) for s in found["story"]])
     for adapter in found["adapters"]:
-        line(f"adapter {adapter['path']} ({adapter['trainer']} on {adapter['base']}) was trained on {found['dataset']}")
+        fate = "learned it" if adapter["learned"] else "was judged by it: the row was held out, not learned"
+        line(f"adapter {adapter['path']} ({adapter['trainer']} on {adapter['base']}) {fate}")
+    for other in found["elsewhere"]:
+        rule = f" by {other['rule']}" if other.get("rule") else ""
+        adapters = f"; learned by {', '.join(other['adapters'])}" if other["adapters"] else ""
+        line(f"also in {other['dataset']}: {other['what']} at {other['stage']}{rule}{adapters}")
 
 
 def adapter(artifact: AdapterArtifact) -> None:
@@ -361,17 +367,42 @@ def _told(event: dict[str, Any]) -> str:
         return "; ".join(
             f"pack {p['pack']} ({p['split']}) at {p['start']}, {p['length']} tokens" for p in event["packs"]
         )
-    other = f", stands for it: {event['matched']}" if "matched" in event else ""
     row = event.get("row", "")
-    told = "; also ".join(_missed(failed) for failed in (event, *event.get("further", ()))) + other
+    told = "; also ".join(_missed(failed) for failed in (event, *event.get("further", ())) if failed.get("rule"))
+    if "matched" in event:
+        told += f"; {event.get('matched_source_id') or 'the row'} stays instead ({event['matched']})"
     return f"{row}: {told}" if row and told else row or told
 
 
 def _missed(failed: dict[str, Any]) -> str:
-    """A rule with the value and the limit that it missed."""
-    value, limit = failed.get("value"), failed.get("threshold")
-    measured = f"{failed.get('rule', '')} {'' if value is None else value}".strip()
-    return measured if limit is None else f"{measured} (limit {limit})"
+    """A rule with the value and the limit that it missed, and what the rule means."""
+    rule, limit = failed["rule"], failed.get("threshold")
+    words = labels.pair("rule", rule)
+    meaning = f" [{words[0]}{'' if words[0] == words[1] else f' / {words[1]}'}]" if words[0] != rule else ""
+    value = _measure(failed.get("value"))
+    similar = "similarity " if failed.get("matched") and value else ""
+    told = f"{rule} {similar}{value}".rstrip()
+    if limit is not None and limit != failed.get("value"):
+        told += f" ({_side(failed)} {_measure(limit)})"
+    return told + meaning
+
+
+def _side(failed: dict[str, Any]) -> str:
+    """Which side of its limit a value had to be on."""
+    if failed.get("matched"):
+        return "a copy from"
+    try:
+        return "at most" if float(failed["value"]) > float(failed["threshold"]) else "at least"
+    except (TypeError, ValueError):
+        return "wanted"
+
+
+def _measure(value: Any) -> str:
+    """A number as it is told: four digits; anything else as it stands."""
+    try:
+        return f"{float(value):,.4g}"
+    except (TypeError, ValueError):
+        return "" if value is None else str(value)
 
 
 def _cell(value: Any) -> str:
