@@ -204,7 +204,7 @@ def train(dataset: str, trainer: str, out: str, overrides: tuple[str, ...], stor
 
     settings = settings_of(overrides)
     with ProgressBars() as bars:
-        artifact = api.train(dataset, trainer, settings, out=out, store=store, report=bars.report)
+        artifact = api.train(dataset, trainer, settings, out=out, store=store, report=bars.report, tell=bars.tell)
     say(artifact, as_json, display.adapter)
 
 
