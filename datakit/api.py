@@ -209,6 +209,17 @@ def report(
     return {"dataset": manifest.ref, "page": str(out), "card": str(card), **figures}
 
 
+def index(path: str | Path, *, remove: Sequence[str] = (), compact: bool = False) -> dict[str, Any]:
+    """What the index of a `dedup` stage holds; `remove` forgets documents by id, `compact` takes them off the disk."""
+    from datakit.stages.dedup.archive import Archive
+
+    archive = Archive(path)
+    removed = archive.remove(remove) if remove else 0
+    if compact:
+        archive.compact()
+    return {**archive.describe(), "removed": removed}
+
+
 def export(dataset: str, path: str | Path, *, format: str = "parquet", store: str = DEFAULT_STORE) -> dict[str, Any]:
     """Write a published dataset as a folder that `datasets.load_dataset` opens."""
     from datakit.corpus import StoredCorpus, StoredShard
@@ -331,6 +342,6 @@ def _train_for(
 
 
 __all__ = [
-    "Done", "as_json", "check", "compare", "datasets", "drops", "evaluate", "export", "generate", "init", "plan",
-    "plugins", "refresh", "report", "rethreshold", "run", "show", "stages", "train", "why",
+    "Done", "as_json", "check", "compare", "datasets", "drops", "evaluate", "export", "generate", "index", "init",
+    "plan", "plugins", "refresh", "report", "rethreshold", "run", "show", "stages", "train", "why",
 ]  # fmt: skip

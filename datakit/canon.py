@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +28,13 @@ def canonical(value: Any) -> bytes:
 def key_of(*parts: Any) -> str:
     """The key of some values: blake2b of their canonical spellings, as 40 hex digits."""
     return blake2b(canonical(list(parts)), digest_size=KEY_BYTES).hexdigest()
+
+
+def lots(names: Iterable[str], *salt: Any) -> list[int]:
+    """The 64-bit lot that each name draws: chance that depends on the name and `salt` alone, never on other names."""
+    key = canonical(list(salt))[:64]
+    drawn = (blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest() for name in names)
+    return [int.from_bytes(lot, "big") for lot in drawn]
 
 
 def digest_bytes(data: bytes) -> str:

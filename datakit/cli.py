@@ -179,6 +179,18 @@ def report(dataset: str, out: str, adapter: str | None, store: str, as_json: boo
 
 
 @main.command()
+@click.argument("path")
+@click.option("--remove", multiple=True, metavar="ID", help="Forget the document with this id; repeatable.")
+@click.option("--compact", is_flag=True, help="Join all segments; what was forgotten leaves the disk.")
+@options("json")
+def index(path: str, remove: tuple[str, ...], compact: bool, as_json: bool) -> None:
+    """What the index in the folder PATH holds, for `dedup` to compare new rows with."""
+    from datakit import api, display
+
+    say(api.index(path, remove=remove, compact=compact), as_json, display.pairs)
+
+
+@main.command()
 @click.argument("dataset")
 @click.argument("path")
 @click.option("--format", default="parquet", show_default=True, type=click.Choice(["parquet", "jsonl"]))

@@ -48,6 +48,7 @@ class StoredCorpus:
     shards: Sequence[Shard]
     stage: str = ""
     tick: Tick = field(default=lambda done: None)
+    key: str = ""
 
     def map(
         self, work: TableWork, settings: Mapping[str, Any], *, part: str, columns: Sequence[str] | None = None

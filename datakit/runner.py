@@ -2,7 +2,8 @@
 
     source step    a job a file       key = blake2b(recipe, file name, file digest)
     row steps      a job a shard      key = blake2b(recipe, key of the shard before); neighbours fused
-    corpus steps   over all shards    key = blake2b(recipe, keys of all shards before); outputs keyed by content
+    corpus steps   over all shards    key = blake2b(recipe, keys of all shards before); outputs keyed by content;
+                                      with the state of what lies beside (an index), which is extended afterwards
     sinks          every time         they compare and mend what they wrote
 
 A run is a walk along the stages that asks the store for each key and works only where the answer is "not done". So an
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
 
 def ignore(event: Event) -> None:
     """The default report: nobody listens."""
+
+
+def _silent(done: int) -> None:
+    """The default tick: nobody counts."""
 
 
 @dataclass(slots=True)
@@ -176,35 +181,42 @@ class _Walk:
             kind = stage.gives(kind)
 
     def _corpus(self, stage: CorpusStage) -> bool:
-        key = key_of("step", stage.keyed_as(self.seed), [shard.key for shard in self.shards])
-        step = self.store.step(key)
+        own = key_of("step", stage.keyed_as(self.seed), [shard.key for shard in self.shards])
+        beside = stage.beside(own)
+        step = self.store.step(key := own if beside is None else key_of(own, beside))
         self._count(int(step is not None), int(step is None))
         gives = stage.gives(self.kind)
-        if step is None:
-            if self.dry:
-                return False
-            step = self._run_corpus(stage, key, gives)
+        if step is None and self.dry:
+            return False
+        before = self._view(stage.name, self._ticks(stage), own)
+        step = step or self._run_corpus(stage, before, key, gives)
         self.shards, self.kind = [self._known(shard) for shard in step.shards], gives
+        if not self.dry:
+            stage.settle(before, self._view(stage.name))
         self._report(stage, gives, StageStats.from_dict(step.stats), step.notes, [step.key])
         return True
 
-    def _run_corpus(self, stage: CorpusStage, key: str, gives: Kind) -> StepRecord:
-        rows = sum(shard.rows for shard in self.shards)
+    def _run_corpus(self, stage: CorpusStage, corpus: StoredCorpus, key: str, gives: Kind) -> StepRecord:
+        rows, shards = sum(shard.rows for shard in self.shards), len(self.shards)
+        stats = StageStats(rows_in=rows, characters_in=self._characters())
+        out = StoredOutbox(self.store, self.executor, stage, gives != self.kind, stats, tick=corpus.tick)
+        self.report(Event(stage.name, 0, shards, {"rows": rows}))
+        stage.run(corpus, out)
+        self.report(Event(stage.name, shards, shards, {"rows": rows}))
+        return out.close(key)
+
+    def _ticks(self, stage: Stage) -> Callable[[int], None]:
+        """Tells how many of the shards in front of a stage are done."""
+        shards = len(self.shards)
 
         def tick(done: int) -> None:
-            self.report(Event(stage.name, done, len(self.shards)))
+            self.report(Event(stage.name, done, shards))
 
-        stats = StageStats(rows_in=rows, characters_in=self._characters())
-        corpus = self._view(stage.name, tick)
-        out = StoredOutbox(self.store, self.executor, stage, gives != self.kind, stats, tick=tick)
-        self.report(Event(stage.name, 0, len(self.shards), {"rows": rows}))
-        stage.run(corpus, out)
-        self.report(Event(stage.name, len(self.shards), len(self.shards), {"rows": rows}))
-        return out.close(key)
+        return tick
 
     def _sink(self, stage: SinkStage) -> bool:
         if not self.dry:
-            notes = dict(stage.write(self._view(stage.name, lambda done: None)))
+            notes = dict(stage.write(self._view(stage.name)))
             notes.pop("written", None)  # a run that was killed behind its export wrote nothing in the second try
             rows, size = sum(shard.rows for shard in self.shards), self._characters()
             stats = StageStats(rows_in=rows, kept=rows, characters_in=size, characters_out=size)
@@ -212,9 +224,9 @@ class _Walk:
             self._report(stage, self.kind, stats, notes, [])
         return True
 
-    def _view(self, name: str, tick: Callable[[int], None]) -> StoredCorpus:
+    def _view(self, name: str, tick: Callable[[int], None] = _silent, key: str = "") -> StoredCorpus:
         shards = [StoredShard(r.key, r.rows, r.source, self.store) for r in self.shards]
-        return StoredCorpus(self.store, self.executor, self.kind, self.env, shards, name, tick)
+        return StoredCorpus(self.store, self.executor, self.kind, self.env, shards, name, tick, key)
 
     def _chain(self, key: str, recipes: Sequence[str]) -> tuple[str, ...]:
         """The keys of a shard after each of some fused stages."""

@@ -244,6 +244,15 @@ class CorpusStage(Stage):
         """Read `corpus`, write output shards to `out`."""
         raise NotImplementedError(f"{type(self).__name__} must run over a corpus")
 
+    def beside(self, key: str) -> str | None:
+        """Digest of what the stage looks at beside its rows (an index that runs extend), None for nothing: it joins
+        the step's key, which is `key` without it."""
+        return None
+
+    def settle(self, before: Corpus, after: Corpus) -> None:
+        """Called when the step's record is written, and again whenever the step is found done: the place to extend
+        what lies beside. `before.key` says which step it is; doing it twice must be doing it once."""
+
 
 class SinkStage(Stage):
     """A stage that writes the rows somewhere outside the store and passes them on unchanged; runs every time."""
@@ -295,6 +304,8 @@ class Corpus(Protocol):
     kind: Kind | None
     """The kind of rows in the shards; None where the stage begins a pipeline and there are none."""
     env: Env
+    key: str
+    """Key of the step: of the stage and the shards, without what lies `beside`."""
 
     def map(
         self, work: TableWork, settings: Mapping[str, Any], *, part: str, columns: Sequence[str] | None = None

@@ -70,7 +70,7 @@ def project(here: Path) -> Path:
     )
     stages = ("{use: ingest, files: 자료.jsonl}", "normalize", "pii")
     pipeline_file(*stages)
-    pipeline_file(*stages, name="r", more="refresh: {keep: 2}\n")
+    pipeline_file(*stages, "{use: dedup, index: known}", name="r", more="refresh: {keep: 2}\n")
     pipeline_file(stages[0], "quality", name="q")
     return here
 
@@ -107,6 +107,10 @@ PAIRS = {
     "compare": Pair(lambda: api.compare("p", "r"), ["compare", "p", "r"]),
     "why": Pair(lambda: api.why("자료.jsonl:2", dataset="p"), ["why", "자료.jsonl:2", "--dataset", "p"]),
     "report": Pair(lambda: api.report("p", out="page.html"), ["report", "p", "--out", "page.html"]),
+    "index": Pair(
+        lambda: api.index("known", remove=["nobody"], compact=True),
+        ["index", "known", "--remove", "nobody", "--compact"],
+    ),
     "export": Pair(lambda: api.export("p", "out", format="jsonl"), ["export", "p", "out", "--format", "jsonl"]),
     "train": Pair(
         lambda: api.train("p", PARROT, {"gain": 0.25}, out="adapter"),

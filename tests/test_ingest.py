@@ -163,7 +163,7 @@ def test_files_keep_the_order_of_patterns_and_sort_within(tmp_path: Path) -> Non
     for name in ("b/2.jsonl", "b/10.jsonl", "b/deep/1.txt", "a/x.jsonl"):
         write(tmp_path / name, lines({"text": name}) if name.endswith("l") else name)
     write(tmp_path / "b/.hidden.jsonl", "")
-    write(tmp_path / "b/notes.docx", "")
+    write(tmp_path / "b/notes.pptx", "")
     stage = Ingest(files=[str(tmp_path / "b"), f"{tmp_path}/*/x.jsonl", f"{tmp_path}/b/*.jsonl"])
     assert [source.name for source in stage.sources()] == ["10.jsonl", "2.jsonl", "deep/1.txt", "a/x.jsonl"]
 
@@ -220,9 +220,9 @@ def test_missing_file_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
 
 def test_folder_without_readable_files_is_refused(tmp_path: Path) -> None:
     assert "nothing is there" in refusal(Ingest(files=str(tmp_path)))
-    write(tmp_path / "a.docx", "")
-    assert "(.docx)" in refusal(Ingest(files=str(tmp_path)))
-    assert "datakit reads .jsonl" in refusal(Ingest(files=str(tmp_path / "a.docx")))
+    write(tmp_path / "a.pptx", "")
+    assert "(.pptx)" in refusal(Ingest(files=str(tmp_path)))
+    assert "datakit reads .jsonl" in refusal(Ingest(files=str(tmp_path / "a.pptx")))
     assert "no file to read" in refusal(Ingest(files=str(tmp_path / "*.jsonl")))
 
 
@@ -534,7 +534,7 @@ def test_messages_keep_weights_parts_and_preferences(tmp_path: Path) -> None:
 
 
 def test_text_file_is_no_instruction_row(tmp_path: Path) -> None:
-    assert "holds one document" in refusal(Ingest(files=write(tmp_path / "a.txt", KO), form="alpaca"))
+    assert "holds documents" in refusal(Ingest(files=write(tmp_path / "a.txt", KO), form="alpaca"))
 
 
 # Hub

@@ -8,6 +8,7 @@ import pytest
 
 from datakit.stages.ingest.html import main_text
 from tests.conftest import ROOT
+from tests.web_pages import PAGES
 
 KO = "조석은 달과 태양의 인력 때문에 바닷물이 규칙적으로 오르내리는 현상이다. 하루에 두 번 밀물과 썰물이 든다."
 EN = "A tide is the regular rise and fall of the sea caused by the pull of the Moon and the Sun."
@@ -89,3 +90,12 @@ def test_sample_pages_lose_their_furniture_and_keep_their_headings() -> None:
         assert len(text) > 100, path.name
         assert "Back to top" not in text
         assert "<" not in text.replace("< ", ""), path.name
+
+
+@pytest.mark.parametrize(("page", "texts", "furniture"), [case[1:] for case in PAGES], ids=[case[0] for case in PAGES])
+def test_pages_of_real_kinds_keep_their_text_and_lose_their_furniture(
+    page: str, texts: list[str], furniture: list[str]
+) -> None:
+    found = main_text(page)
+    assert [text for text in texts if text not in found] == []
+    assert [piece for piece in furniture if piece in found] == []

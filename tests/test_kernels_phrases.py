@@ -38,8 +38,12 @@ TEXT = st.tuples(
 ).map(lambda drawn: drawn[1].join(drawn[0]))
 
 
+MARKS = (("menu", "전재"), ("home",), ("없음",))
+MARKING = compile_phrases(SURE, MENU, MARKS)
+
+
 def covered(text: str) -> tuple[int, int]:
-    sizes, hits = cover(*buffers(pa.array(["앞 글 a", text], pa.large_string())[1:]), *TABLE)
+    sizes, hits, _ = cover(*buffers(pa.array(["앞 글 a", text], pa.large_string())[1:]), *TABLE)
     return int(sizes[0]), int(hits[0])
 
 
@@ -49,10 +53,20 @@ def test_cover_any_text_equals_searching_phrase_by_phrase(text: str) -> None:
     assert covered(text)[0] == cover_text(text, SURE, MENU)
 
 
+@settings(max_examples=200, deadline=None)
+@given(TEXT)
+def test_cover_marks_lines_and_changes_nothing_else(text: str) -> None:
+    """A mark counts the lines that hold one of its phrases, as searching each phrase finds them."""
+    sizes, hits, marked = cover(*buffers(pa.array([text], pa.large_string())), *MARKING)
+    assert (int(sizes[0]), int(hits[0])) == covered(text)
+    found = [sum(any(cover_text(line, [phrase]) for phrase in mark) for line in text.split("\n")) for mark in MARKS]
+    assert marked[0].tolist() == [*found, 0, 0, 0, 0, 0]
+
+
 def test_cover_planted_breach_is_caught() -> None:
     """An automaton that lacks one phrase gives another answer than the reference."""
     lacking = compile_phrases(SURE[1:], MENU)
-    sizes, _ = cover(*buffers(pa.array(["all rights"], pa.large_string())), *lacking)
+    sizes, _, _ = cover(*buffers(pa.array(["all rights"], pa.large_string())), *lacking)
     assert sizes[0] != cover_text("all rights", SURE, MENU)
 
 

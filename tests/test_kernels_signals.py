@@ -16,7 +16,7 @@ from datakit.kernels.signals_reference import measure_text
 
 STOP_WORDS, ENDINGS = ("the", "of", "and"), "은는이가다"
 TABLE = signals.stop_table(STOP_WORDS, ENDINGS)
-CHARS = ' \t\n\r\u200b가다는ㅋㅁaebcdfgkTHE.…-*")1/:w😀\u0301漢かж·_'
+CHARS = ' \t\n\r\u200b가다는ㅋㅁaebcdfgkTHE.…-*")1/:w😀\u0301漢かж·_#{?。'
 WORDS = (
     "the",
     "The,",

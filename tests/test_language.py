@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from datakit.runner import Applied, apply
+from datakit.schemas import table_from_rows
+from datakit.stage import Env
 from datakit.stages.language import Language
+from tests.conftest import ROOT
 
 TEXTS = {
     "ko": [
@@ -98,3 +101,57 @@ def test_language_batches_of_any_size_give_the_same_rows() -> None:
     rows = [{"text": text} for _, text in LABELLED]
     tables = [apply(Language(keep=["ko", "en"]), rows, batch_rows=size).rows.to_pandas() for size in (1, 7, 1000)]
     assert all(table.equals(tables[0]) for table in tables)
+
+
+LINES = [line.split("\t") for line in (ROOT / "tests/data/languages.tsv").read_text("utf-8").splitlines()]
+
+
+def test_language_of_hand_written_lines_is_as_right_as_the_table_says() -> None:
+    """The table in language.py: 147 of 157, all misses romanised Korean or code but for two."""
+    found = run([text for _, _, text in LINES]).rows.column("lang").to_pylist()
+    wrong = [(kind, lang, told) for (lang, kind, _), told in zip(LINES, found, strict=True) if told != lang]
+    assert len(LINES) >= 150
+    assert len(wrong) <= 10
+    assert len([one for one in wrong if one[0] not in ("romanised", "code")]) <= 2
+
+
+@pytest.mark.parametrize("lang", ["ko", "en", "ja", "zh"])
+def test_language_of_long_texts_is_surely_right(lang: str) -> None:
+    text = "\n".join(text for own, kind, text in LINES if own == lang and kind == "sentence") * 5
+    applied = run([text])
+    assert applied.rows.column("lang").to_pylist() == [lang]
+    assert applied.rows.column("language.confidence")[0].as_py() > 0.75
+
+
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [
+        ("iPhone 15 Pro Max 256GB 팝니다", "ko"),
+        ("My favourite Korean drama is 도깨비, and I have watched it twice.", "en"),
+        ("Pythonのlist comprehensionは便利です", "ja"),
+        ("请在GitHub上提交pull request", "zh"),
+        ("民法 제750조 不法行爲의 內容", "ko"),
+        ("¯\\_(ツ)_/¯", "und"),
+    ],
+)
+def test_language_of_mixed_text_is_that_of_its_grammar(text: str, lang: str) -> None:
+    assert run([text]).rows.column("lang").to_pylist() == [lang]
+
+
+def test_language_signals_of_all_rows_stand_beside_the_shard() -> None:
+    batch = table_from_rows(
+        [{"id": str(n), "source_id": "s", "text": text} for n, (_, text) in enumerate(LABELLED)], "document"
+    ).to_batches()[0]
+    outcome = Language(keep=["ko"], unknown="drop").open(Env())(batch)
+    signals = outcome.signals
+    assert signals is not None
+    assert signals.num_rows == batch.num_rows > outcome.kept.num_rows
+    shares = [signals.column(f"language.{name}").to_pylist() for name in ("hangul", "kana", "han", "latin", "other")]
+    assert all(abs(sum(row) - 1) < 1e-5 or sum(row) == 0 for row in zip(*shares, strict=True))
+    assert all(0 <= value <= 1 for value in signals.column("language.share").to_pylist())
+
+
+def test_language_long_text_costs_the_detector_its_head_only() -> None:
+    """The head decides: what follows behind the first characters is counted by script, not read again."""
+    english = "This is a plain sentence about the weather in town. " * 40
+    assert run([english + "Le produit est arrivé en retard. " * 10]).rows.column("lang").to_pylist() == ["en"]

@@ -24,7 +24,7 @@ from datakit.stages.quality.words import FURNITURE, MENU
 
 SAMPLES = Path(__file__).parents[1] / "sample_data"
 GOOD = [
-    "좋아요", "굿", "ㅋㅋㅋ 재밌다", "최고 ㅠㅠ", "Great!", "5/5", "검색이 안 됨", "print('hello')", "html css js",
+    "좋아요", "굿", "ㅋㅋㅋ 재밌다", "최고 ㅠㅠ", "Great!", "OK", "검색이 안 됨", "print('hello')", "html css js",
     "장바구니 결제 오류", "WD-40 500ml x 3", "가성비 최고 디자인 최고 성능 최고", "준비물: 밀가루 / 설탕 / 소금 / 우유",
     "로그인이 안 되고 비밀번호 찾기도 안 됩니다. 회원가입을 다시 해야 하나요? 자동 로그인도 풀렸어요",
     "I can't log in. The forgot password page says my username is not known and I cannot sign up again either.",
@@ -79,7 +79,7 @@ def test_quality_profile_off_keeps_everything() -> None:
 def test_quality_own_threshold_overrides_the_profile() -> None:
     assert rules(run(["짧은 글입니다", "이것은 다섯 낱말이 있는 글"], min_words=5)) == ["few_words"]
     assert rules(run(["짧은 글입니다"], profile="off", min_words=5)) == ["few_words"]
-    assert rules(run([BAD["symbols"][0]], max_symbol_share=1.0, min_letter_words=0)) == []
+    assert rules(run([BAD["symbols"][0]], max_symbol_share=1.0, min_letter_words=0, min_letters=0)) == []
 
 
 def test_quality_web_profiles_want_pages_not_lines() -> None:

@@ -31,7 +31,7 @@ def fold_text(text: str) -> str:
 
 
 @cache
-def _fold_table() -> Array:
+def fold_table() -> Array:
     """Code point -> folded code point below U+10000: lower case, white space to a blank."""
     chars = (chr(point) for point in range(0x10000))
     return np.array([0x20 if char.isspace() else ord(char.lower()[0]) for char in chars], np.uint16)
@@ -133,4 +133,4 @@ def fold(texts: pa.LargeStringArray) -> tuple[Array, Array]:
         mask[rows] = True
         whole = pc.replace_with_mask(texts, pa.array(mask), pa.array(mended, pa.large_string()))
         offsets, data = buffers(whole)
-    return _fold(offsets, data, _fold_table())
+    return _fold(offsets, data, fold_table())

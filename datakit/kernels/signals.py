@@ -2,13 +2,14 @@
 
     word         what `str.split()` gives: an eojeol in Korean. Compared by its letters and digits, ASCII in lower
                  case, so that `"Hello,"` repeats `hello`; a word of signs only is compared as it stands
-    line         stripped, and only if it holds a letter or digit: blank lines, fences and rules are no repeats
+    line         only if it holds a letter or digit: blank lines, fences and rules are no repeats. Compared by its
+                 words, so that spaces and signs make no other line; sized by the characters of its words
     paragraph    lines between blank lines
 
-Words, lines and n-grams are compared by 64-bit hashes in one table of open addressing (a chance collision moves a
-share by one word). Repetition is looked for in the first million words and lines, so that a text of any size needs
-bounded memory (about 100 MB).
-Cost: about 50 MB/s a core. The plain-Python reference is kernels/signals_reference.py.
+Words, lines and n-grams are compared by 63-bit hashes (a chance collision moves a share by one word). Repetition is
+looked for in the first million words and lines, so that a text of any size needs bounded memory (about 100 MB).
+Cost: about 11 ms a MB, a third of it repetition (kernels/repetition.py). The plain-Python reference is
+kernels/signals_reference.py.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from datakit.kernels.characters import (
-    CLASSES,
     CONTROL,
     DIGIT,
     HAN,
@@ -28,18 +28,19 @@ from datakit.kernels.characters import (
     KANA,
     LATIN,
     LETTER,
-    LETTERS,
     PUNCTUATION,
     SPACE,
     SYMBOL,
-    WORDLIKE,
     char_class,
     decode,
 )
 from datakit.kernels.compiled import kernel
+from datakit.kernels.repetition import measure_ngrams, repeats, scratch
 
 SIGNALS = (
     "characters",  # code points, white space included
+    "spaces",  # characters of white space
+    "letters",
     "words",
     "word_length",  # mean, in characters that are letters or digits, over words that have any
     "symbol_share",  # signs and punctuation among the characters that are not white space
@@ -50,17 +51,25 @@ SIGNALS = (
     "letter_words",  # share of words with a letter
     "odd_words",  # share of words that no one says: consonant runs, bare jamo that are no laughter
     "stop_words",  # share of words that carry grammar: English stop words, eojeol with a particle or ending
-    "unique_words",  # different words among the words
     "url_share",  # characters in words with :// or www., among the characters that are not white space
+    "hashes",  # # a word
+    "ellipses",  # ... or … a word
+    "sentences",  # words that end in a full stop, a question or an exclamation mark (closing marks skipped)
     "lines",
+    "line_length",  # mean, in columns: a letter is one wide, a syllable of Hangul, Han or Kana two
+    "longest_line",
     "bullet_lines",  # shares of the lines
     "ellipsis_lines",
     "sentence_lines",  # ending in a sentence's sign, or in 다 요 죠 까
+    "short_lines",  # of at most 30 columns
+    "brace_lines",  # with {
+    "line_breaks",  # newlines a word
     "duplicate_lines",  # lines that came before, as a share of lines
     "duplicate_line_characters",  # the same, as a share of their characters
     "duplicate_paragraphs",
     "duplicate_paragraph_characters",
-    "top_2gram",  # share of the words' characters in the most repeated n-gram; 0 if none repeats
+    "unique_words",  # different words among the words
+    "top_2gram",  # share of the words' characters in the most filling n-gram; 0 if none repeats
     "top_3gram",
     "top_4gram",
     "repeated_5gram",  # share of the words' characters in n-grams that came before
@@ -69,36 +78,39 @@ SIGNALS = (
     "repeated_8gram",
     "repeated_9gram",
     "repeated_10gram",
-    "spaces",  # characters of white space
 )
 SEEN = 1 << 20
 """Words and lines, from the start of a text, among which repetition is looked for."""
+SHORT_LINE = 30
+"""Columns: FineWeb's 30 characters."""
 BULLETS = "•‣⁃◦●○▪▫■□◆◇▶►※✓✔★☆▷"
 CLOSERS = "\"')]}”’」』》〉）*_`"
 ENDERS = ".!?。！？…‥:;："
+STOPS = ".!?。！？…"
 KOREAN_ENDERS = "다요죠까"
 LAUGHTER = "ㅋㅎㅠㅜㅡ"
 VOWELS = "aeiouyAEIOUY"
 
-_PLAIN, _BULLET, _CLOSER, _ENDER, _KOREAN, _LAUGH = 0, 1, 2, 4, 8, 16
+_BULLET, _CLOSER, _ENDER, _STOP, _LAUGH = 1, 2, 4, 8, 16
 
 
 def _marks() -> np.ndarray[Any, np.dtype[np.uint8]]:
     marks = np.zeros(0x10000, np.uint8)
-    named = ((BULLETS, _BULLET), (CLOSERS, _CLOSER), (ENDERS, _ENDER), (KOREAN_ENDERS, _KOREAN), (LAUGHTER, _LAUGH))
+    enders = ENDERS + KOREAN_ENDERS
+    named = ((BULLETS, _BULLET), (CLOSERS, _CLOSER), (enders, _ENDER), (STOPS, _STOP), (LAUGHTER, _LAUGH))
     for chars, mark in named:
         marks[[ord(char) for char in chars]] |= mark
     return marks
 
 
 _MARKS = _marks()
-_IS_VOWEL = np.zeros(128, np.bool_)
-_IS_VOWEL[[ord(char) for char in VOWELS]] = True
+_CONSONANT = np.array([chr(byte).isalpha() and chr(byte) not in VOWELS for byte in range(128)], np.int64)
 _SEED, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a, then mixed
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_BASE = np.uint64(0xD6E8FEB86659FD93)
-_WIDTH = len(SIGNALS)
-_URL_SLASHES, _URL_WWW = 0x3A2F2F, 0x7777772E  # "://" and "www." as rolling ASCII
+_FIRST_REPEAT, _FIRST_NGRAM = SIGNALS.index("duplicate_lines"), SIGNALS.index("unique_words")
+_LINE_SIGNALS = SIGNALS.index("lines")
+_STOP_SLOTS = 1024
+_STOP_MASK = np.uint64(_STOP_SLOTS - 1)
 
 
 def word_hash(word: str) -> int:
@@ -112,10 +124,26 @@ def word_hash(word: str) -> int:
 
 
 def stop_table(words: Sequence[str], endings: str) -> tuple[Any, Any]:
-    """(sorted hashes of the words, one flag a syllable) for `measure`: ASCII words in lower case, Hangul syllables."""
+    """(hash table of the words, one flag a syllable) for `measure`: ASCII words in lower case, Hangul syllables."""
+    table = np.zeros(_STOP_SLOTS, np.uint64)
+    for value in map(word_hash, words):
+        at = value % _STOP_SLOTS
+        while table[at]:
+            at = (at + 1) % _STOP_SLOTS
+        table[at] = value
     flags = np.zeros(11172, np.bool_)
     flags[[ord(syllable) - 0xAC00 for syllable in endings]] = True
-    return np.array(sorted({word_hash(word) for word in words}), np.uint64), flags
+    return table, flags
+
+
+@kernel
+def _is_stop_word(value: Any, table: Any) -> bool:
+    at = value & _STOP_MASK
+    while table[at] != 0:
+        if table[at] == value:
+            return True
+        at = (at + np.uint64(1)) & _STOP_MASK
+    return False
 
 
 @kernel
@@ -130,280 +158,287 @@ def _mixed(value: Any) -> Any:
 def measure(offsets: Any, data: Any, stop_words: Any, endings: Any) -> Any:
     """float64 of shape (texts, SIGNALS). `stop_words` and `endings` come from `stop_table`."""
     rows = offsets.size - 1
-    out = np.zeros((rows, _WIDTH))
+    out = np.zeros((rows, len(SIGNALS)))
     longest = 0
     for row in range(rows):
         longest = max(longest, offsets[row + 1] - offsets[row])
     room = min(SEEN, longest // 2 + 1)
-    hashes, lengths = np.empty(room, np.uint64), np.empty(room, np.int32)
-    keys, sizes = np.empty(room, np.uint64), np.empty(room, np.int32)
-    paragraphs, weights = np.empty(room, np.uint64), np.empty(room, np.int32)
-    table = np.empty(np.int64(_mask(room)) + 1, np.uint64)
-    stamps, counts = np.zeros(table.size, np.int64), np.empty(table.size, np.int32)
-    scratch = (table, stamps, counts, np.empty(room, np.uint64), np.empty(room, np.int64), np.empty(room, np.bool_))
-    stamp = 0
+    hashes, lengths = np.empty(room, np.uint64), np.empty(room, np.int64)
+    keys, sizes = np.empty(room, np.uint64), np.empty(room, np.int64)
+    parts, weights = np.empty(room, np.uint64), np.empty(room, np.int64)
+    tables, met = scratch(room), np.zeros(3, np.int64)
     for row in range(rows):
-        i, end, line = offsets[row], offsets[row + 1], out[row]
-        words = _words(data, i, end, stop_words, endings, hashes, lengths, line)
-        lines, parts = _lines(data, i, end, keys, sizes, paragraphs, weights, line)
-        line[17], line[18] = _repeats(keys, sizes, lines, table, stamps, stamp + 1)
-        line[19], line[20] = _repeats(paragraphs, weights, parts, table, stamps, stamp + 2)
-        stamp = _grams(hashes, lengths, words, scratch, stamp + 2, line)
+        line = out[row]
+        _text(
+            data,
+            offsets[row],
+            offsets[row + 1],
+            stop_words,
+            endings,
+            hashes,
+            lengths,
+            keys,
+            sizes,
+            parts,
+            weights,
+            line,
+            met,
+        )
+        line[_FIRST_REPEAT], line[_FIRST_REPEAT + 1] = repeats(keys, sizes, met[1], tables[0])
+        line[_FIRST_REPEAT + 2], line[_FIRST_REPEAT + 3] = repeats(parts, weights, met[2], tables[0])
+        measure_ngrams(hashes, lengths, met[0], tables, line[_FIRST_NGRAM:])
     return out
 
 
 @kernel
-def _words(data: Any, i: int, end: int, stop_words: Any, endings: Any, hashes: Any, lengths: Any, line: Any) -> int:
-    """Signals 0-10 and 12; fills hashes and lengths of the words and returns how many it filled."""
-    classes = np.zeros(CLASSES, np.int64)
-    words, seen, with_letter, odd, grammar, url, spelled, letters = 0, 0, 0, 0, 0, 0, 0, 0
-    while i < end:
-        # One word from here, or one space.
-        point, after = decode(data, i, end)
-        kind = char_class(point)
+def _text(
+    data: Any, i: int, end: int, stop_words: Any, endings: Any, hashes: Any, lengths: Any, keys: Any, sizes: Any,
+    parts: Any, weights: Any, out: Any, met: Any,
+) -> None:  # fmt: skip
+    """All signals but repetition; fills hashes and lengths of words, lines and paragraphs, and `met`: how many."""
+    words, seen, with_letter, odd, grammar, url, spelled, spelling = 0, 0, 0, 0, 0, 0, 0, 0
+    characters, spaces, hash_signs, ellipses, sentences, breaks = 0, 0, 0, 0, 0, 0
+    latins, digits, syllables, jamos, scripts, signs = 0, 0, 0, 0, 0, 0
+    lines, bullets, trailing, ended, shorts, braces, kept_lines, kept_parts = 0, 0, 0, 0, 0, 0, 0, 0
+    # The line that is being read, and the paragraph.
+    line, line_size, columns, first, stop, wordlike, brace = _SEED, 0, 0, i, i, False, False
+    bullet, part, part_size, width, widest = False, _SEED, 0, 0, 0
+    while i <= end:
+        byte = data[i] if i < end else np.uint8(10)
+        if byte == 32:
+            spaces += 1
+            i += 1
+            continue
+        point, after, kind = np.int64(byte), i + 1, SPACE
+        if i < end:
+            if byte >= 128:
+                point, after = decode(data, i, end)
+            kind = char_class(point)
         if kind == SPACE:
-            classes[SPACE] += 1
+            if point == 10:
+                # A line ends here, or the text.
+                if i < end:
+                    breaks += 1
+                if wordlike:
+                    lines += 1
+                    bullets += bullet
+                    shorts += columns - 1 <= SHORT_LINE
+                    braces += brace
+                    width += columns - 1
+                    widest = max(widest, columns - 1)
+                    ellipsis, sentence = _line_end(data, first, stop)
+                    trailing += ellipsis
+                    ended += sentence
+                    value = _mixed(line)
+                    if kept_lines < keys.size:
+                        keys[kept_lines], sizes[kept_lines] = value, line_size
+                        kept_lines += 1
+                    part = (part ^ value) * _PRIME
+                    part_size += line_size
+                if part_size and (columns == 0 or i >= end) and kept_parts < parts.size:
+                    parts[kept_parts], weights[kept_parts] = _mixed(part), part_size
+                    kept_parts += 1
+                if columns == 0:
+                    part, part_size = _SEED, 0
+                line, line_size, columns, wordlike, brace, bullet = _SEED, 0, 0, False, False, False
+            spaces += i < end
             i = after
             continue
-        raw, folded = _SEED, _SEED
-        length, inside, has_letter, last = 0, 0, False, -1
-        latin, vowels, run, longest, lower, jamo, rolling, linked = 0, 0, 0, 0, 0, 0, 0, False
+        # One word from here.
+        start, opener = i, point
+        last: Any = 0
+        folded, length, linked, wide = _SEED, 0, False, 0
+        latin, vowels, run, longest, lower, jamo = 0, 0, 0, 0, 0, 0
+        digit, hangul, bare, script, sign, dots = 0, 0, 0, 0, 0, 0
         while True:
-            classes[kind] += 1
             length += 1
-            raw = (raw ^ np.uint64(point)) * _PRIME
-            rolling = ((rolling << 8) | (point & 0x7F if point < 128 else 0)) & 0xFFFFFFFF
-            if rolling & 0xFFFFFF == _URL_SLASHES or rolling | 0x20202000 == _URL_WWW:
-                linked = True
-            if (WORDLIKE >> kind) & 1:
-                inside += 1
+            if kind == LATIN:
+                latin += 1
                 last = point
-                if kind == LATIN:
-                    latin += 1
-                    if point < 128 and not _IS_VOWEL[point]:
-                        run += 1
-                        longest = max(longest, run)
-                    else:
-                        vowels += 1
-                        run = 0
-                    if 65 <= point <= 90:
-                        point += 32
-                    else:
-                        lower += 1
-                elif kind == JAMO:
+                if point < 128:
+                    consonant: Any = _CONSONANT[point]
+                    run = (run + 1) * consonant
+                    longest = max(longest, run)
+                    vowels += 1 - consonant
+                    lower += point >> 5 & 1
+                    point |= 32
+                else:
+                    vowels += 1
+                    run = 0
+                    lower += 1
+                folded = (folded ^ np.uint64(point)) * _PRIME
+            elif kind == HANGUL:
+                hangul += 1
+                last = point
+                folded = (folded ^ np.uint64(point)) * _PRIME
+            elif kind in (PUNCTUATION, SYMBOL):
+                sign += 1
+                if point == 46:
+                    dots = dots + 1 if i > start and data[i - 1] == 46 else 1
+                    if dots == 3:
+                        ellipses += 1
+                        dots = 0
+                    linked = linked or (i - start >= 3 and _is_www(data, i))
+                elif point == 47:
+                    linked = linked or (i - start >= 2 and data[i - 1] == 47 and data[i - 2] == 58)
+                elif point == 35:
+                    hash_signs += 1
+                elif point == 123:
+                    brace = True
+                elif point == 0x2026:
+                    ellipses += 1
+            elif kind == DIGIT:
+                digit += 1
+                last = point
+                folded = (folded ^ np.uint64(point)) * _PRIME
+            elif kind in (JAMO, KANA, HAN, LETTER):
+                if kind == JAMO:
+                    bare += 1
                     jamo += not (point < 0x10000 and _MARKS[point] & _LAUGH)
-                has_letter = has_letter or (LETTERS >> kind) & 1 == 1
+                else:
+                    script += 1
+                    wide += kind != LETTER
+                last = point
                 folded = (folded ^ np.uint64(point)) * _PRIME
             i = after
             if i >= end:
                 break
-            point, after = decode(data, i, end)
+            byte = data[i]
+            if byte == 32:
+                break
+            point, after = np.int64(byte), i + 1
+            if byte >= 128:
+                point, after = decode(data, i, end)
             kind = char_class(point)
             if kind == SPACE:
                 break
+        inside = latin + digit + hangul + bare + script
         words += 1
-        with_letter += has_letter
+        characters += length
+        latins, digits, syllables, jamos = latins + latin, digits + digit, syllables + hangul, jamos + bare
+        scripts, signs = scripts + script, signs + sign
+        with_letter += inside > digit
         url += length if linked else 0
-        value = _mixed(folded if inside else raw)
         if inside:
+            value = _mixed(folded)
             spelled += inside
-            letters += 1
+            spelling += 1
+            wordlike = True
+        else:
+            value = _mixed(_raw(data, start, i))
         if not linked:
             mash = latin == inside and latin >= 4 and lower > 0 and (vowels == 0 or longest >= 6)
-            odd += mash or jamo >= 3 or (latin + jamo == inside and inside > 40)
+            odd += mash or jamo >= 3 or (latin + bare == inside and inside > 40)
         if 0xAC00 <= last <= 0xD7A3:
             grammar += inside >= 2 and endings[last - 0xAC00]
         elif inside and latin == inside:
-            at = np.searchsorted(stop_words, value)
-            grammar += at < stop_words.size and stop_words[at] == value
+            grammar += _is_stop_word(value, stop_words)
+        sentences += sign > 0 and _is_sentence_end(data, start, i)
+        if columns == 0:
+            first = start
+            bullet = _is_bullet(opener, length, data[i] if i < end else np.uint8(10))
+        columns += length + hangul + wide + 1
+        stop = i
+        line = (line ^ value) * _PRIME
+        line_size += length
         if seen < hashes.size:
             hashes[seen], lengths[seen] = value, length
             seen += 1
-    total = 0
-    for k in range(CLASSES):
-        total += classes[k]
-    visible = max(total - classes[SPACE], 1)
-    korean = classes[HANGUL] + classes[JAMO]
-    spoken = max(korean + classes[LATIN] + classes[KANA] + classes[HAN] + classes[LETTER], 1)
-    line[0], line[1] = total, words
-    line[2] = spelled / max(letters, 1)
-    line[3] = (classes[SYMBOL] + classes[PUNCTUATION]) / visible
-    line[4] = classes[DIGIT] / visible
-    line[5], line[6] = korean / spoken, classes[LATIN] / spoken
-    line[7] = classes[JAMO] / max(korean, 1)
-    counted = max(words, 1)
-    line[8], line[9], line[10] = with_letter / counted, odd / counted, grammar / counted
-    line[12] = url / visible
-    line[30] = classes[SPACE]
-    return seen
+    met[0], met[1], met[2] = seen, kept_lines, kept_parts
+    visible, counted, korean = max(characters, 1), max(words, 1), syllables + jamos
+    spoken = max(korean + latins + scripts, 1)
+    found = (
+        float(characters + spaces), float(spaces), float(korean + latins + scripts), float(words),
+        spelled / max(spelling, 1), signs / visible, digits / visible, korean / spoken, latins / spoken,
+        jamos / max(korean, 1), with_letter / counted, odd / counted, grammar / counted, url / visible,
+        hash_signs / counted, ellipses / counted, float(sentences),
+    )  # fmt: skip
+    for k in range(len(found)):
+        out[k] = found[k]
+    whole = max(lines, 1)
+    shares = (
+        float(lines),
+        width / whole,
+        float(widest),
+        bullets / whole,
+        trailing / whole,
+        ended / whole,
+        shorts / whole,
+        braces / whole,
+        breaks / counted,
+    )
+    for k in range(len(shares)):
+        out[_LINE_SIGNALS + k] = shares[k]
 
 
 @kernel
-def _lines(
-    data: Any, i: int, end: int, keys: Any, sizes: Any, paragraphs: Any, weights: Any, line: Any
-) -> tuple[int, int]:
-    """Signals 13-16; fills hashes and lengths of lines and paragraphs; returns how many of each."""
-    lines, seen, parts, bullets, ellipses, sentences = 0, 0, 0, 0, 0, 0
-    part, part_size = _SEED, 0
-    while i <= end:
-        # One line: its hash up to the last visible character, and the last three visible characters.
-        value, settled, size, settled_size = _SEED, _SEED, 0, 0
-        first, second, wordlike = -1, -1, False
-        one, two, three = -1, -1, -1
-        while i < end:
-            point, i = decode(data, i, end)
-            if point == 10:
-                i -= 1
-                break
-            kind = char_class(point)
-            if kind == SPACE and size == 0:
-                continue
-            value = (value ^ np.uint64(point)) * _PRIME
-            size += 1
-            if size == 2:
-                second = point
-            if kind == SPACE:
-                continue
-            if size == 1:
-                first = point
-            if kind != CONTROL:
-                three, two, one = two, one, point
-            settled, settled_size = value, size
-            wordlike = wordlike or (WORDLIKE >> kind) & 1 == 1
-        i += 1
-        if wordlike:
-            lines += 1
-            bullets += _bullet(first, second)
-            ellipses += one == 0x2026 or (one == 46 and two == 46 and three == 46)
-            sentences += _ends_sentence(one, two)
-            if seen < keys.size:
-                keys[seen], sizes[seen] = _mixed(settled), settled_size
-                seen += 1
-            part = (part ^ _mixed(settled)) * _PRIME
-            part_size += settled_size
-        if part_size and ((settled_size == 0) or i > end) and parts < paragraphs.size:
-            paragraphs[parts], weights[parts] = _mixed(part), part_size
-            parts += 1
-        if settled_size == 0:
-            part, part_size = _SEED, 0
-    counted = max(lines, 1)
-    line[13] = lines
-    line[14], line[15], line[16] = bullets / counted, ellipses / counted, sentences / counted
-    return seen, parts
+def _raw(data: Any, i: int, end: int) -> Any:
+    """The hash of a word as it stands."""
+    value = _SEED
+    while i < end:
+        point, i = decode(data, i, end)
+        value = (value ^ np.uint64(point)) * _PRIME
+    return value
 
 
 @kernel
-def _bullet(first: int, second: int) -> bool:
-    if first == 45 or first == 42 or first == 43:  # - * +
-        return second == 32 or second == 9
-    return 0 <= first < 0x10000 and _MARKS[first] & _BULLET != 0
+def _is_www(data: Any, i: int) -> bool:
+    """Whether the three bytes before `i` are www."""
+    return data[i - 1] | 32 == 119 and data[i - 2] | 32 == 119 and data[i - 3] | 32 == 119
 
 
 @kernel
-def _ends_sentence(one: int, two: int) -> bool:
-    """Whether a line whose last visible characters are `two`, `one` ends as a sentence does."""
-    if 0 <= one < 0x10000 and _MARKS[one] & _CLOSER:
-        one = two
-    return 0 <= one < 0x10000 and _MARKS[one] & (_ENDER | _KOREAN) != 0
+def _before(data: Any, start: int, i: int) -> tuple[int, int]:
+    """The last code point of data[start:i] and where it begins; (-1, start) if there is none."""
+    if i <= start:
+        return -1, start
+    at = i - 1
+    while at > start and data[at] & 0xC0 == 0x80:
+        at -= 1
+    return decode(data, at, i)[0], at
 
 
 @kernel
-def _slot(key: Any, table: Any, stamps: Any, stamp: int, mask: Any) -> Any:
-    """The slot of `key`: it is there if `stamps[slot] == stamp`, else the slot is free. Stamps save clearing."""
-    at = np.int64(key & mask)
-    while stamps[at] == stamp and table[at] != key:
-        at = np.int64(np.uint64(at + 1) & mask)
-    return at
+def _has(point: int, mark: int) -> bool:
+    return 0 <= point < 0x10000 and _MARKS[point] & mark != 0
 
 
 @kernel
-def _mask(count: int) -> Any:
-    """The part of the table that `count` keys need: a small part stays in the cache."""
-    slots = 16
-    while slots < 2 * count:
-        slots *= 2
-    return np.uint64(slots - 1)
+def _is_sentence_end(data: Any, start: int, i: int) -> bool:
+    """Whether a word ends in a full stop, a question or an exclamation mark, closing marks skipped."""
+    point, i = _before(data, start, i)
+    while _has(point, _CLOSER):
+        point, i = _before(data, start, i)
+    return _has(point, _STOP)
 
 
 @kernel
-def _repeats(keys: Any, sizes: Any, count: int, table: Any, stamps: Any, stamp: int) -> tuple[float, float]:
-    """Among `count` keys: the share that came before, and their share of the sizes."""
-    mask = _mask(count)
-    again, weight, total = 0, 0, 0
-    for k in range(count):
-        at = _slot(keys[k], table, stamps, stamp, mask)
-        total += sizes[k]
-        if stamps[at] == stamp:
-            again += 1
-            weight += sizes[k]
-        else:
-            table[at], stamps[at] = keys[k], stamp
-    return (again / count, weight / max(total, 1)) if count else (0.0, 0.0)
-
-
-@kernel
-def _grams(hashes: Any, lengths: Any, count: int, scratch: Any, stamp: int, line: Any) -> int:
-    """Signals 11 and 21-29, n-grams of 1 to 10 words; returns the last stamp used.
-
-    A repeated n-gram begins with a repeated (n-1)-gram, so only positions that still repeat are looked up again: for
-    ordinary prose few are left after n = 3. Top n-grams are counted where they occur at least twice (Gopher's rule
-    counts single ones too, which makes it fail every short text). For n >= 5, words of a repeat count once.
-    """
-    table, stamps, counts, grams, slots, alive = scratch
-    mask, total, different = _mask(count), 0, 0
-    for k in range(count):
-        grams[k], alive[k] = _SEED, True
-        total += lengths[k]
-    for n in range(1, 11):
-        stamp += 2
-        best, left = 0, 0
-        for k in range(count - n + 1):
-            value = (grams[k] ^ hashes[k + n - 1]) * _BASE
-            grams[k] = value ^ (value >> np.uint64(31))
-            if not alive[k]:
-                continue
-            at = _slot(grams[k], table, stamps, stamp, mask)
-            slots[k] = at
-            if stamps[at] != stamp:
-                table[at], stamps[at], counts[at] = grams[k], stamp, 1
-                different += n == 1
-                continue
-            counts[at] += 1
-            if 2 <= n <= 4:
-                best = max(best, _size(lengths, k, n) * counts[at])
-        for k in range(count - n + 1):
-            alive[k] = alive[k] and counts[slots[k]] >= 2
-            left += alive[k]
-        if n == 1:
-            line[11] = different / max(count, 1)
-        elif n <= 4:
-            line[19 + n] = best / max(total, 1)
-        else:
-            line[19 + n] = _repeated(lengths, count, n, stamps, slots, alive, stamp + 1) / max(total, 1)
-        if not left:
+def _shown_before(data: Any, start: int, i: int) -> tuple[int, int]:
+    """The last visible code point of data[start:i] and where it begins."""
+    point, i = _before(data, start, i)
+    while point >= 0:
+        kind = char_class(point)
+        if kind != SPACE and kind != CONTROL:
             break
-    return stamp + 1
+        point, i = _before(data, start, i)
+    return point, i
 
 
 @kernel
-def _size(lengths: Any, at: int, n: int) -> int:
-    size = 0
-    for k in range(at, at + n):
-        size += lengths[k]
-    return size
+def _line_end(data: Any, start: int, stop: int) -> tuple[bool, bool]:
+    """Whether a line ends in an ellipsis, and whether it ends as a sentence does."""
+    one, i = _shown_before(data, start, stop)
+    if one < 128 and one != 46 and not _has(one, _CLOSER | _ENDER):
+        return False, False
+    two, i = _shown_before(data, start, i)
+    three, i = _shown_before(data, start, i)
+    ellipsis = one == 0x2026 or (one == 46 and two == 46 and three == 46)
+    return ellipsis, _has(two if _has(one, _CLOSER) else one, _ENDER)
 
 
 @kernel
-def _repeated(lengths: Any, count: int, n: int, stamps: Any, slots: Any, alive: Any, met: int) -> int:
-    """Characters in n-grams met before, from left to right; the words of a repeat are passed over."""
-    total, k = 0, 0
-    while k <= count - n:
-        if not alive[k]:
-            k += 1
-        elif stamps[slots[k]] != met:
-            stamps[slots[k]] = met
-            k += 1
-        else:
-            total += _size(lengths, k, n)
-            k += n
-    return total
+def _is_bullet(opener: int, length: int, after: Any) -> bool:
+    """Whether a line that begins with a word of this first character and length, and with `after` behind it, is one."""
+    if opener == 45 or opener == 42 or opener == 43:  # - * +
+        return length == 1 and (after == 32 or after == 9)
+    return _has(opener, _BULLET)

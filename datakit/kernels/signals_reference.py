@@ -13,8 +13,10 @@ from datakit.kernels import signals as s
 from datakit.kernels.characters import (
     CONTROL,
     DIGIT,
+    HAN,
     HANGUL,
     JAMO,
+    KANA,
     LATIN,
     LETTERS,
     PUNCTUATION,
@@ -65,12 +67,16 @@ def _characters(text: str) -> dict[str, float]:
     return {
         "characters": len(text),
         "spaces": len(text) - shown,
+        "letters": letters,
         "symbol_share": _share(classes[SYMBOL] + classes[PUNCTUATION], shown),
         "digit_share": _share(classes[DIGIT], shown),
         "hangul_share": _share(korean, letters),
         "latin_share": _share(classes[LATIN], letters),
         "jamo_share": _share(classes[JAMO], korean),
         "url_share": _share(linked, shown),
+        "hashes": text.count("#") / max(len(text.split()), 1),
+        "ellipses": (text.count("...") + text.count("…")) / max(len(text.split()), 1),
+        "sentences": sum(word.rstrip(s.CLOSERS).endswith(tuple(s.STOPS)) for word in text.split()),
     }
 
 
@@ -127,9 +133,29 @@ def _lines(text: str) -> dict[str, float]:
         "bullet_lines": _share(sum(map(_bullet, lines)), len(lines)),
         "ellipsis_lines": _share(sum(_shown(line).endswith(("...", "…")) for line in lines), len(lines)),
         "sentence_lines": _share(sum(map(_sentence, lines)), len(lines)),
-        **_repeats("line", lines, [len(line) for line in lines]),
-        **_repeats("paragraph", paragraphs, [sum(map(len, p)) for p in paragraphs]),
+        "line_length": _share(sum(map(_columns, lines)), len(lines)),
+        "longest_line": max(map(_columns, lines), default=0),
+        "short_lines": _share(sum(_columns(line) <= s.SHORT_LINE for line in lines), len(lines)),
+        "brace_lines": _share(sum("{" in line for line in lines), len(lines)),
+        "line_breaks": text.count("\n") / max(len(text.split()), 1),
+        **_repeats("line", list(map(_words_of, lines)), list(map(_size, lines))),
+        **_repeats(
+            "paragraph", [tuple(map(_words_of, p)) for p in paragraphs], [sum(map(_size, p)) for p in paragraphs]
+        ),
     }
+
+
+def _words_of(line: str) -> tuple[str, ...]:
+    """What two lines are compared by."""
+    return tuple(map(fold, line.split()))
+
+
+def _size(line: str) -> int:
+    return sum(map(len, line.split()))
+
+
+def _columns(line: str) -> int:
+    return sum(1 + (class_of(char) in (HANGUL, HAN, KANA)) for char in " ".join(line.split()))
 
 
 def _shown(line: str) -> str:

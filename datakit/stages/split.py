@@ -8,10 +8,9 @@ The share is met on average: of 1,000 families at 0.1, 100 ± 19 are held out (t
 from __future__ import annotations
 
 from collections import Counter
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from datakit.canon import canonical
+from datakit.canon import lots
 from datakit.stage import Env, Field, Outcome, RowStage, RowWork
 
 if TYPE_CHECKING:
@@ -31,11 +30,6 @@ class Split(RowStage):
 
     def open(self, env: Env) -> RowWork:
         limit = int(self.val * 2**64)
-        salt = canonical(["split", env.seed])
-
-        def side(family: str) -> str:
-            digest = blake2b(family.encode("utf-8", "surrogatepass"), digest_size=8, key=salt[:64]).digest()
-            return VAL if int.from_bytes(digest, "big") < limit else TRAIN
 
         def work(batch: pa.RecordBatch) -> Outcome:
             import pyarrow as pa
@@ -44,7 +38,9 @@ class Split(RowStage):
             from datakit.schemas import replace_column
 
             families = pc.coalesce(batch.column("family"), batch.column("id")).to_pylist()
-            sides = {family: side(family) for family in dict.fromkeys(families)}
+            known = list(dict.fromkeys(families))
+            drawn = zip(known, lots(known, "split", env.seed), strict=True)
+            sides = {family: VAL if lot < limit else TRAIN for family, lot in drawn}
             chosen = [sides[family] for family in families]
             return Outcome(
                 replace_column(batch, "split", pa.array(chosen, pa.large_string())), counters=Counter(chosen)

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +18,7 @@ from datakit.schemas import TEXT_JOINT, text_view
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-    from datasketch import MinHashLSH
+    from datasketch import LeanMinHash, MinHashLSH
 
 SIGN_VERSION = 1
 """Part of the stored tables' keys; bump when folding, units, hashes or permutations change."""
@@ -168,30 +168,37 @@ def _places(whole: pa.Table, keep: Keep) -> np.ndarray[Any, Any]:
 
 
 def to_datasketch(tables: Iterable[pa.Table], threshold: float = 0.8) -> MinHashLSH:
-    """The stored signature tables as datasketch's own index, by row id; query it with `scheme="affine32"` MinHashes.
+    """Signature tables (of a store, or `Archive.tables` of an index on disk) as datasketch's own index, by row id.
 
-    Needs `datasketch.MinHash(num_perm, seed=1, hashfunc=...)` with `shingle_hash32` as hash function. Its import takes
+    Query it with `datasketch.MinHash(num_perm, seed=1, scheme="affine32", hashfunc=shingle_hash32)`. Its import takes
     some seconds (scipy); datakit itself never needs it.
     """
-    import numpy as np
-    from datasketch import MinHash, MinHashLSH
+    from datasketch import MinHashLSH
 
-    from datakit.kernels.minhash import SEED, choose_bands, permutations
+    from datakit.kernels.minhash import choose_bands
 
     index: MinHashLSH | None = None
-    for table in tables:
-        width = table.schema.field("signature").type.byte_width // 4
-        if index is None:
-            index = MinHashLSH(num_perm=width, params=choose_bands(threshold, width))
-        shared = np.array(permutations(width))
-        rows = zip(table.column("id").to_pylist(), table.column("signature").to_pylist(), strict=True)
-        for (row_id, signature), shingles in zip(rows, table.column("shingles").to_pylist(), strict=True):
-            if shingles:
-                values = np.frombuffer(signature, "<u4")
-                index.insert(row_id, MinHash(seed=SEED, hashvalues=values, permutations=shared, scheme="affine32"))
+    for row_id, signature in lean_minhashes(tables):
+        width = len(signature.hashvalues)
+        index = index or MinHashLSH(num_perm=width, params=choose_bands(threshold, width))
+        index.insert(row_id, signature)
     if index is None:
-        raise ValueError("no signature tables were given")
+        raise ValueError("no signatures were given")
     return index
+
+
+def lean_minhashes(tables: Iterable[pa.Table]) -> Iterator[tuple[str, LeanMinHash]]:
+    """Id and signature of each row that has shingles, as datasketch's values."""
+    import numpy as np
+    from datasketch import LeanMinHash
+
+    from datakit.kernels.minhash import SEED
+
+    for table in tables:
+        columns = (table.column(name).to_pylist() for name in ("id", "signature", "shingles"))
+        for row_id, signature, shingles in zip(*columns, strict=True):
+            if shingles:
+                yield row_id, LeanMinHash(seed=SEED, hashvalues=np.frombuffer(signature, "<u4"), scheme="affine32")
 
 
 def shingle_hash32(units: list[str]) -> int:

@@ -7,6 +7,10 @@
        threshold or above are folded: `near_copy`. Nothing is dropped on an estimate.
     4  each shard is written again without the folded rows.
 
+With `index` rows are compared with what earlier runs kept, too, before 2 (see `history`): the older document stays and
+is named. What is kept joins the index when the step is done, so new files are compared with each other and with all
+that came before. Running again changes nothing.
+
 Who stays: the first row by name of the source, position, id (or the longest text, then the first). The answer is
 the same for any number of shards, workers or order of shards. Rows whose text is empty are never compared: they stay
 and are counted.
@@ -22,9 +26,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from datakit.errors import Problem
 from datakit.outcome import Drop, Outcome, drops_table
-from datakit.stage import Corpus, CorpusStage, Outbox
+from datakit.stage import Corpus, CorpusStage, Execution, Outbox
+from datakit.stages.dedup import history
+from datakit.stages.dedup.archive import Archive
 from datakit.stages.dedup.clusters import Folds, cluster_notes, fold_exact, fold_near
+from datakit.stages.dedup.history import Past
+from datakit.stages.dedup.records import Scheme, check_folder
 from datakit.stages.dedup.signatures import SIGN_VERSION, Index, Keep, Parts, columns_of, load_index, sign
 from datakit.stages.dedup.verify import Verifier
 
@@ -52,6 +61,25 @@ class Dedup(CorpusStage):
     """Whether near copies go too; false: exact copies only."""
     permutations: Annotated[int, Field(ge=32, le=1024)] = 128
     """Length of a MinHash signature; more finds low similarities more surely, at 4 bytes a row each."""
+    index: Annotated[str | None, Execution] = None
+    """Folder of an index of what earlier runs kept; rows are compared with it and join it. What it holds is keyed."""
+    index_sets: bool = True
+    """Whether the index keeps shingle hashes (4 bytes each) for exact similarities; false: they are estimated."""
+
+    def problems(self) -> list[Problem]:
+        """Also: the index must have been made with these settings."""
+        found = check_folder(self.index, self._scheme()) if self.index else None
+        return [*super().problems(), *([found] if found else [])]
+
+    def beside(self, key: str) -> str | None:
+        """The state of the index that a step looks at."""
+        return Archive(self.index, self._scheme()).seen_by(key) if self.index else None
+
+    def settle(self, before: Corpus, after: Corpus) -> None:
+        """Add what was kept to the index."""
+        rows = sum(shard.rows for shard in before.shards)
+        if self.index and rows and not (archive := Archive(self.index, self._scheme())).holds(before.key):
+            history.settle(archive, before, after, self._index(before, rows))
 
     def run(self, corpus: Corpus, out: Outbox) -> None:
         """Sign the shards, decide in this process, write the shards without the folded rows."""
@@ -59,20 +87,38 @@ class Dedup(CorpusStage):
         from datakit.kernels.compiled import announce
 
         announce(corpus.env.tell, "deduplication", minhash.sign_texts, clusters.candidates)
-        settings = self.model_dump(include={"unit", "ngram", "permutations", "text", "near"})
-        columns = columns_of(corpus.kind)
-        signed = corpus.map(sign, {**settings, "version": SIGN_VERSION}, part="dedup-signatures", columns=columns)
         rows = sum(shard.rows for shard in corpus.shards)
+        index = self._index(corpus, rows)
         if not rows:
             return
-        index = load_index(signed, rows, self.permutations if self.near else 0, self.keep)
+        past = None
+        if self.index:
+            past = history.judge(Archive(self.index, self._scheme()), corpus, index)
+            index.row_of = past.undecided(index.row_of)
+            for drops in past.drops(corpus, index):
+                out.drop(drops)
+            out.note(index=past.notes(index))
         folds = fold_exact(index)
         if self.near:
             folds = fold_near(index, folds, Verifier(corpus, index, self.unit, self.ngram, self.text), self.threshold)
-        out.map(without, self._jobs(corpus, index, folds))
+        out.map(without, self._jobs(corpus, index, folds, past))
         out.note(**self._notes(index, folds))
 
-    def _jobs(self, corpus: Corpus, index: Index, folds: Folds) -> list[tuple[Any, dict[str, Any]]]:
+    def _index(self, corpus: Corpus, rows: int) -> Index:
+        """The signatures of all shards."""
+        settings = self._signing()
+        signed = corpus.map(sign, settings, part="dedup-signatures", columns=columns_of(corpus.kind))
+        return load_index(signed, rows, self.permutations if self.near else 0, self.keep)
+
+    def _signing(self) -> dict[str, Any]:
+        """The settings that signatures depend on."""
+        return {**self.model_dump(include={"unit", "ngram", "permutations", "text", "near"}), "version": SIGN_VERSION}
+
+    def _scheme(self) -> Scheme:
+        """What must be equal in all runs that share an index."""
+        return {**self._signing(), "threshold": self.threshold, "sets": self.index_sets}
+
+    def _jobs(self, corpus: Corpus, index: Index, folds: Folds, past: Past | None) -> list[tuple[Any, dict[str, Any]]]:
         """For every shard the rows that go, and why."""
         import numpy as np
         import pyarrow as pa
@@ -92,7 +138,8 @@ class Dedup(CorpusStage):
                 "value": pa.array(folds.value[told]),
                 "matched": index.ids.take(pa.array(index.row_of[folds.into[told]])).combine_chunks(),
             }
-            jobs.append((shard, {"gone": gone, "threshold": self.threshold}))
+            older = past.gone_of(index, number) if past else None
+            jobs.append((shard, {"gone": gone, "older": older, "threshold": self.threshold}))
         return jobs
 
     def _notes(self, index: Index, folds: Folds) -> dict[str, Any]:
@@ -117,6 +164,8 @@ def without(table: pa.Table, settings: dict[str, Any]) -> Outcome:
     rows = gone["rows"].to_numpy()
     keep = np.ones(table.num_rows, np.bool_)
     keep[rows] = False
+    if settings["older"] is not None:  # their drops are told already
+        keep[settings["older"]] = False
     told = table.select(["id", "source_id"]).take(rows)
     columns = (told.column("id"), told.column("source_id"), gone["exact"], gone["value"], gone["matched"])
     drops = [

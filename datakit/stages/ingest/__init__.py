@@ -1,8 +1,9 @@
 """ingest: files into rows, each with an id, the name of its file and its place in it.
 
-Reads .jsonl .json .csv .tsv .parquet .arrow .txt .md .html (each also .gz .bz2 .zst .xz) from paths, folders, globs,
-any fsspec URL, and data sets of the Hugging Face hub (`hf:owner/name?config=ko&split=train`). Encodings are detected
-and stated. A line that can't be read costs only itself: it is a drop with file and line, until they are too many.
+Reads .jsonl .json .csv .tsv .parquet .arrow .txt .md .html .docx .hwpx .epub, with `datakit[documents]` .pdf and .hwp,
+with `datakit[web]` .warc and Wikipedia dumps (each also .gz .bz2 .zst .xz), from paths, folders, globs, any fsspec URL,
+and data sets of the Hugging Face hub (`hf:owner/name?config=ko&split=train`). Encodings are detected and stated. A line
+that can't be read costs only itself: it is a drop with file and line, until they are too many.
 
 One file makes one or more shards of at most 20,000 rows or 8 MiB. Rows that repeat within a file get different ids; the
 memory for that is about 100 bytes a row of the file, the rest is bounded by the shard.
@@ -18,17 +19,18 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from datakit.errors import SourceError
+from datakit.errors import Problem, SourceError
 from datakit.outcome import Drop, Outcome, drops_table
 from datakit.schemas import Kind, row_id, schema_of
 from datakit.stage import Env, Execution, Source, SourceStage
 from datakit.stages.ingest import hub
 from datakit.stages.ingest.columns import carried
-from datakit.stages.ingest.encoding import detect, known_encoding, sample_of
+from datakit.stages.ingest.encoding import Detected, detect, known_encoding, sample_of
 from datakit.stages.ingest.files import find, format_of, opened
 from datakit.stages.ingest.forms import ALPACA, FORMS, Body, Form, check_columns
-from datakit.stages.ingest.readers import READERS, TYPED, read_hub
+from datakit.stages.ingest.readers import DOCUMENTS, READERS, TYPED, read_hub
 from datakit.stages.ingest.rows import Reading, Rows
+from datakit.stages.ingest.whole import missing_package
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +45,7 @@ class Ingest(SourceStage):
     """Read files into documents, or into instruction rows."""
 
     use: ClassVar[str] = "ingest"
-    rules: ClassVar[tuple[str, ...]] = ("unreadable", "too_large", "no_text", "bad_turns")
+    rules: ClassVar[tuple[str, ...]] = ("unreadable", "too_large", "no_text", "no_article", "bad_turns")
 
     files: Annotated[str | list[str], Execution]
     """Files, folders, globs, fsspec URLs, or `hf:owner/name?split=train`; one, or a list that is read in order."""
@@ -94,6 +96,12 @@ class Ingest(SourceStage):
         """Documents, or examples if a form says so."""
         return "document" if self.form == "document" else "example"
 
+    def problems(self) -> list[Problem]:
+        """Packages that the named formats need; files below folders are found later."""
+        patterns = [self.files] if isinstance(self.files, str) else self.files
+        forms = dict.fromkeys(known[0] for pattern in patterns if (known := format_of(pattern)))
+        return super().problems() + [problem for form in forms if (problem := missing_package(form, "files"))]
+
     def sources(self) -> list[Source]:
         """The files in order, each with its name and the digest of its bytes."""
         patterns = [self.files] if isinstance(self.files, str) else list(dict.fromkeys(self.files))
@@ -121,21 +129,25 @@ class Ingest(SourceStage):
             yield read_hub(hub.tables(source.url), how), Counter()
             return
         form = (format_of(source.url.split("::")[0]) or ("", None))[0]
-        if form in ("txt", "html") and self.form != "document":
+        if form in DOCUMENTS and self.form != "document":
             fix = "leave such files out, or read them as documents"
-            raise SourceError(f"a .{form} file holds one document, not {self.form} rows", where=source.name, fix=fix)
+            raise SourceError(f"a .{form} file holds documents, not {self.form} rows", where=source.name, fix=fix)
         counters: Counter[str] = Counter()
-        encoding = self.encoding
+        found = Detected(self.encoding, 1.0)
         if form not in TYPED:
-            if encoding == "auto":
+            if self.encoding == "auto":
                 with opened(source.url) as stream:
-                    encoding = detect(sample_of(stream), GUESS_FROM.get(form, 0))
-            counters[f"encoding.{encoding}"] += 1
-            if encoding != "utf-8":
-                env.tell(f"{source.name}: read as {encoding}")
+                    found = detect(sample_of(stream), GUESS_FROM.get(form, 0))
+            counters[f"encoding.{found.encoding}"] += 1
+            counters["encoding.unsure"] += found.unsure
+            if found.encoding != "utf-8" or found.unsure:
+                env.tell(f"{source.name}: {found.told()}")
         delimiter = self.delimiter or ("\t" if form == "tsv" else ",")
         with opened(source.url) as stream:
-            yield READERS[form](stream, Reading(source.name, encoding, self.text, self.max_row_mb, delimiter)), counters
+            yield (
+                READERS[form](stream, Reading(source.name, found.encoding, self.text, self.max_row_mb, delimiter)),
+                counters,
+            )
 
 
 class _Making:
@@ -152,7 +164,7 @@ class _Making:
     def outcome(self, rows: Rows) -> Outcome:
         """One shard."""
         self.rows += len(rows.positions) + len(rows.bad)
-        self.unreadable += len(rows.bad)
+        self.unreadable += sum(drop.rule in ("unreadable", "too_large") for _, drop in rows.bad)
         counters = Counter({"mended_surrogates": rows.mended}) if rows.mended else Counter()
         if not self.rows:
             counters["empty_files"] += 1

@@ -3,8 +3,10 @@
     byte order mark                                  utf-8, utf-16, utf-32
     NUL bytes on one side of the pairs               utf-16 without a mark
     valid UTF-8, or mostly valid lines of it         utf-8 (the damaged lines are dropped one by one)
-    pairs that read as everyday Korean               cp949 (what Korean spreadsheets write; holds EUC-KR)
-    anything else                                    the page's own `charset=`, then charset-normalizer's guess
+    anything else                                    the legacy encoding that explains the bytes best (legacy.py):
+                                                     CP949, which holds EUC-KR, first; unsure: the page's `charset=`
+
+Each finding has a confidence; it is told with every file that is no UTF-8, and an unsure one says how to correct it.
 
 The head of the file is read until 256 KiB with non-ASCII bytes are seen (64 MiB at most), so that a CP949 file that
 begins with pages of English is still recognized. Lines end at b"\\n" and nowhere else: U+0085 and U+2028 are text.
@@ -15,7 +17,9 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, NamedTuple
+
+from datakit.stages.ingest.legacy import likeliest
 
 SAMPLE_BYTES = 256 * 1024
 SCAN_BYTES = 64 * 1024 * 1024
@@ -33,11 +37,27 @@ WIDE_TEXT = re.compile(
     "[\t\n\r\x20-\u024f\u0370-\u052f\u1100-\u11ff\u2000-\u206f\u3000-\u318f\u4e00-\u9fff\uac00-\ud7a3\uff00-\uffef]"
 )
 CHARSET = re.compile(rb"charset\s*=\s*[\"']?([A-Za-z0-9_-]+)", re.IGNORECASE)
-# The commonest syllables of Korean: 36 to 43 % of the sample corpus, 20 % at least of each of its documents. Chinese
-# and Japanese bytes read as CP949 hold next to none.
-EVERYDAY = frozenset("이다는에의가을고하지도기사어로나를한은들리자아서시그있인라대해수과보정")
-EVERYDAY_SHARE = 0.12
-GUESSES = {"cp1252", "latin_1", "cp932", "shift_jis", "euc_jp", "gb18030", "gbk", "gb2312", "big5", "cp1251", "johab"}
+UNSURE = 0.8
+"""Below this confidence a guess is called a guess where it is told."""
+
+CLAIM_HOLDS_BELOW = 0.99
+"""What a page claims of itself is believed unless its bytes say otherwise with this confidence."""
+
+
+class Detected(NamedTuple):
+    """An encoding, and how sure it is (1: a byte order mark, plain ASCII, or UTF-8 beyond chance)."""
+
+    encoding: str
+    confidence: float
+
+    @property
+    def unsure(self) -> bool:
+        return self.confidence < UNSURE
+
+    def told(self) -> str:
+        """The finding as it is said of a file."""
+        hint = "; set `encoding` if that is wrong" if self.unsure else ""
+        return f"read as {self.encoding} (confidence {self.confidence:.2f}{hint})"
 
 
 def known_encoding(name: str) -> str:
@@ -57,7 +77,7 @@ def sample_of(stream: IO[bytes]) -> bytes:
     return head if block is head else head + block
 
 
-def detect(sample: bytes, guess_from: int = 1) -> str:
+def detect(sample: bytes, guess_from: int = 1) -> Detected:
     """The encoding of a file, from the bytes of `sample_of`.
 
     A legacy encoding other than CP949 is believed only with `guess_from` lines that are no UTF-8 (0: never): in a file
@@ -65,17 +85,16 @@ def detect(sample: bytes, guess_from: int = 1) -> str:
     """
     for mark, name in MARKS:
         if sample.startswith(mark):
-            return name
+            return Detected(name, 1.0)
     if wide := _wide_without_mark(sample):
         return wide
     lines = [line for line in sample.split(b"\n") if not line.isascii()]
-    if _is_utf8(sample) or sum(map(_is_utf8, lines)) * 2 >= len(lines) > 0:
-        return "utf-8"
-    if _is_korean(lines):
-        return "cp949"
-    if not guess_from or len(lines) < guess_from:
-        return "utf-8"
-    return _declared(sample) or _guess(b"\n".join(lines)) or "utf-8"
+    if _is_utf8(sample):
+        return Detected("utf-8", _beyond_chance(lines))
+    valid = sum(map(_is_utf8, lines))
+    if valid * 2 >= len(lines):
+        return Detected("utf-8", valid / len(lines))
+    return _legacy(sample, lines, guess_from) or Detected("utf-8", valid / len(lines))
 
 
 def blocks(stream: IO[bytes], encoding: str) -> Iterator[bytes]:
@@ -125,19 +144,43 @@ def _grow(rest: bytes, more: bytes, skipped: int, limit: int) -> tuple[int, byte
     return 0, rest + more
 
 
-def _wide_without_mark(sample: bytes) -> str | None:
+def _legacy(sample: bytes, lines: list[bytes], guess_from: int) -> Detected | None:
+    """What lines that are no UTF-8 are written in: what they say, else what the page claims."""
+    name, confidence = likeliest(b"\n".join(lines))
+    if name == "cp949" and (guess_from or confidence >= UNSURE):
+        return Detected(name, confidence)
+    if not guess_from or len(lines) < guess_from:
+        return None
+    claimed = _declared(sample)
+    if claimed and (claimed == name or confidence < CLAIM_HOLDS_BELOW):
+        return Detected(claimed, max(confidence if claimed == name else 0.0, UNSURE))
+    return Detected(name, confidence) if name else None
+
+
+def _beyond_chance(lines: list[bytes]) -> float:
+    """How sure valid UTF-8 is: one accented letter may be two of Latin-1, Hangul of three bytes hardly ever."""
+    longer = sum(byte >= 0xE0 for line in lines for byte in line[:1000])
+    pairs = sum(0xC2 <= byte < 0xE0 for line in lines for byte in line[:1000])
+    return 1.0 - (0.1**pairs * 0.01**longer if pairs + longer else 0.0)
+
+
+def _wide_without_mark(sample: bytes) -> Detected | None:
     """UTF-16 without a mark: spaces and line ends are pairs with a NUL, also in Korean, and tell its side."""
     pairs = len(sample) // 2
     nuls = sample.count(0)
     # A stray NUL in UTF-8 text is no reason to read it as UTF-16; Latin text in UTF-16 is valid UTF-8 full of NULs.
     if not nuls or nuls < 0.02 * pairs or (nuls < 0.3 * pairs and _is_utf8(sample)):
         return None
-    sides = {}
+    sides, shares = {}, {}
     for name in ("utf-16-le", "utf-16-be"):
         text = _decoded(sample, name)
         if text is not None and len(WIDE_TEXT.findall(text)) >= 0.9 * len(text):
             sides[name] = sum(text.count(mark) for mark in " \n,.")
-    return max(sides, key=lambda name: sides[name]) if any(sides.values()) else None
+            shares[name] = len(WIDE_TEXT.findall(text)) / len(text)
+    if not any(sides.values()):
+        return None
+    best = max(sides, key=lambda name: sides[name])
+    return Detected(best, shares[best] * sides[best] / sum(sides.values()))
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -152,20 +195,6 @@ def _decoded(data: bytes, encoding: str) -> str | None:
         return None
 
 
-def _is_korean(lines: list[bytes]) -> bool:
-    """Whether lines that are no UTF-8 read as CP949 and look like Korean then."""
-    decoded = [text for line in lines if (text := _decoded(line, "cp949")) is not None]
-    if len(decoded) * 10 < len(lines) * 9 and len(lines) - len(decoded) > 1:
-        return False
-    beyond = [c for text in decoded for c in text if c > "\x7f"]
-    hangul = [c for c in beyond if "가" <= c <= "힣"]
-    if len(hangul) * 2 < len(beyond) or not hangul:
-        return False
-    if len(hangul) < 30:
-        return len(hangul) * 10 >= len(beyond) * 9
-    return sum(c in EVERYDAY for c in hangul) >= EVERYDAY_SHARE * len(hangul)
-
-
 def _declared(sample: bytes) -> str | None:
     """The charset that an HTML page claims, if it fits the page."""
     found = CHARSET.search(sample[:4096])
@@ -176,14 +205,3 @@ def _declared(sample: bytes) -> str | None:
     except LookupError:
         return None
     return name if _decoded(sample, name) is not None else None
-
-
-def _guess(data: bytes) -> str | None:
-    from charset_normalizer import from_bytes
-
-    found = list(from_bytes(data, cp_isolation=sorted(GUESSES)))
-    if not found:
-        return None
-    # A few accented letters fit many tables equally well; then the commonest of them is meant.
-    equal = [one.encoding for one in found if (one.chaos, one.coherence) == (found[0].chaos, found[0].coherence)]
-    return "cp1252" if "cp1252" in equal else known_encoding(equal[0])

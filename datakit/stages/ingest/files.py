@@ -39,9 +39,21 @@ FORMATS = {
     "markdown": "txt",
     "html": "html",
     "htm": "html",
+    "xhtml": "html",
+    "pdf": "pdf",
+    "docx": "docx",
+    "hwpx": "hwpx",
+    "hwp": "hwp",
+    "epub": "epub",
+    "warc": "warc",
+    "wet": "warc",
+    "xml": "wiki",
 }
 PACKINGS = {"gz": "gzip", "bz2": "bz2", "zst": "zstd", "xz": "xz"}
-READABLE = ".jsonl .json .csv .tsv .parquet .arrow .txt .md .html, each also .gz .bz2 .zst .xz"
+READABLE = (
+    ".jsonl .json .csv .tsv .parquet .arrow .txt .md .html .pdf .docx .hwpx .hwp .epub .warc .xml (Wikipedia dumps), "
+    "each also .gz .bz2 .zst .xz"
+)
 MAGIC = re.compile(r"[*?\[]")
 
 

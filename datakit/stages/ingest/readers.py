@@ -3,6 +3,8 @@
     json_rows    .jsonl, .json
     delimited    .csv, .tsv
     here         .parquet, .arrow, tables of the hub: typed columns; .txt, .md, .html: one document a file
+    pdf docx hwpx hwp epub      one document a file (whole.py says what is common to them)
+    warc wiki                   many documents a file
 
 Files are streamed: memory is bounded by the shard, not by the file (a .json array excepted: 512 MiB at most).
 """
@@ -16,10 +18,18 @@ from typing import IO, TYPE_CHECKING
 from datakit.errors import SourceError
 from datakit.outcome import Drop
 from datakit.stages.ingest.delimited import read_table
+from datakit.stages.ingest.docx import docx_text
 from datakit.stages.ingest.encoding import after_transcoding, blocks
+from datakit.stages.ingest.epub import epub_text
 from datakit.stages.ingest.html import main_text
+from datakit.stages.ingest.hwp import hwp_text
+from datakit.stages.ingest.hwpx import hwpx_text
 from datakit.stages.ingest.json_rows import read_json, read_jsonl
+from datakit.stages.ingest.pdf import pdf_text
 from datakit.stages.ingest.rows import SHARD_BYTES, SHARD_ROWS, Reading, Rows
+from datakit.stages.ingest.warc import read_warc
+from datakit.stages.ingest.whole import Extract, one_document
+from datakit.stages.ingest.wiki import read_wiki
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,6 +78,15 @@ def read_hub(tables: Iterable[pa.Table], how: Reading) -> Iterator[Rows]:
     yield from _tabular((batch for table in tables for batch in table.combine_chunks().to_batches()), how)
 
 
+def whole(extract: Extract) -> Reader:
+    """The reader of a format whose files are one document each."""
+
+    def read(stream: IO[bytes], how: Reading) -> Iterator[Rows]:
+        yield from one_document(stream, how, extract)
+
+    return read
+
+
 READERS: dict[str, Reader] = {
     "jsonl": read_jsonl,
     "json": read_json,
@@ -77,9 +96,18 @@ READERS: dict[str, Reader] = {
     "arrow": read_arrow,
     "txt": read_text,
     "html": read_page,
+    "pdf": whole(pdf_text),
+    "docx": whole(docx_text),
+    "hwpx": whole(hwpx_text),
+    "hwp": whole(hwp_text),
+    "epub": whole(epub_text),
+    "warc": read_warc,
+    "wiki": read_wiki,
 }
-TYPED = frozenset({"parquet", "arrow", "hub"})
-"""Formats that are no text: they have no encoding."""
+DOCUMENTS = frozenset({"txt", "html", "pdf", "docx", "hwpx", "hwp", "epub", "warc", "wiki"})
+"""Formats that hold documents, never instruction rows."""
+TYPED = frozenset({"parquet", "arrow", "hub"}) | DOCUMENTS - {"txt", "html"}
+"""Formats that are no text: they have no encoding, or say it themselves."""
 
 
 def _one_document(stream: IO[bytes], how: Reading, extract: Callable[[str], str]) -> Iterator[Rows]:

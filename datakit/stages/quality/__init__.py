@@ -14,14 +14,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from datakit.schemas import Kind, text_view
+from datakit.errors import ConfigError, Problem
+from datakit.schemas import Kind
 from datakit.stage import Drop, Env, Field, FileRef, Judged, MeasuredStage, MeasureWork
 from datakit.stages.quality.judge import Judge, drop_of
 from datakit.stages.quality.profiles import PROFILES, RULES, profile_for
-from datakit.stages.quality.words import ENDINGS, FURNITURE, MENU, STOP_WORDS
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
 
 SCORE = "quality.score"
@@ -31,8 +30,8 @@ Share = Annotated[float, Field(ge=0, le=1)] | None
 Count = Annotated[int, Field(ge=0)] | None
 Length = Annotated[float, Field(ge=0)] | None
 Profile = Literal[
-    "auto", "general-en", "general-ko", "web-en", "web-ko", "instruction-en", "instruction-ko", "off"
-]  # fmt: skip
+    "auto", "general-en", "general-ko", "web-en", "web-ko", "instruction-en", "instruction-ko", "code", "off"
+]
 
 
 class Quality(MeasuredStage):
@@ -42,12 +41,19 @@ class Quality(MeasuredStage):
     rules: ClassVar[tuple[str, ...]] = tuple(rule.name for rule in RULES)
 
     profile: Profile = "auto"
-    """Where thresholds come from; auto: general-* for documents, instruction-* for examples, by each row's
-    language."""
+    """Where thresholds come from; auto: general-* for documents, instruction-* for examples, by each row's language.
+    code: for source code, which no row is taken for unless told."""
     phrases: FileRef = ""
     """A text file with further boilerplate phrases, one a line."""
+    toxic_words: FileRef = ""
+    """A text file with toxic words, one a line; a Korean word counts whatever particle follows. None is shipped."""
+    perplexity: str | None = None
+    """A base model that reads the first 256 tokens of every text: `smollm2`, a Hugging Face folder, a .gguf file, a hub
+    name."""
     min_characters: Count = None
     """Least characters; null: the profile's, here and below."""
+    min_letters: Count = None
+    """Least letters of any script: 1 drops numbers and signs that stand alone."""
     min_words: Count = None
     """Least words (eojeol)."""
     max_words: Count = None
@@ -88,23 +94,69 @@ class Quality(MeasuredStage):
     """Most lines that may end in an ellipsis."""
     min_sentence_lines: Share = None
     """Least lines that end as a sentence does."""
+    min_sentences: Count = None
+    """Least sentences."""
+    max_short_lines: Share = None
+    """Most lines of at most 30 columns (15 syllables of Hangul)."""
+    max_line_length: Length = None
+    """Most columns a line, in the mean."""
+    max_longest_line: Length = None
+    """Most columns of the longest line."""
+    max_line_breaks: Length = None
+    """Most newlines a word."""
+    max_hashes: Length = None
+    """Most # a word."""
+    max_ellipses: Length = None
+    """Most ellipses a word."""
+    max_duplicate_line_characters: Share = None
+    """Most of a text in lines that repeat a line before them."""
+    max_duplicate_paragraph_characters: Share = None
+    """Most of a text in paragraphs that repeat a paragraph before them."""
+    max_brace_lines: Share = None
+    """Most lines with a curly brace."""
+    max_javascript_lines: Share = None
+    """Most lines that speak of JavaScript."""
+    max_policy_lines: Share = None
+    """Most lines that speak of cookies, terms of use, privacy policies."""
+    max_lorem_lines: Share = None
+    """Most lines of lorem ipsum."""
+    max_toxic_share: Share = None
+    """Most words of the list `toxic_words`, a word."""
+    max_perplexity: Length = None
+    """Most perplexity under the model `perplexity`; 20 to 60 for plain prose the model knows, 1000 for word salad."""
 
     def measures(self) -> dict[str, Any]:
         settings = self.identity()
-        return {"use": self.use, "signals": SIGNALS_VERSION, "phrases": settings["phrases"]}
+        lists = {name: settings[name] for name in ("phrases", "toxic_words")}
+        return {"use": self.use, "signals": SIGNALS_VERSION, "perplexity": settings["perplexity"], **lists}
+
+    def identity(self) -> dict[str, Any]:
+        """A model counts by its files, not by its path."""
+        settings = super().identity()
+        if self.perplexity is not None:
+            from datakit.stages.quality.perplexity import model_identity
+
+            settings["perplexity"] = model_identity(self.perplexity)
+        return settings
+
+    def problems(self) -> list[Problem]:
+        found = super().problems()
+        for given, limit in (("toxic_words", "max_toxic_share"), ("perplexity", "max_perplexity")):
+            if getattr(self, limit) is not None and not getattr(self, given):
+                found.append(Problem(limit, f"needs `{given}`", f"give `{given}`, or leave `{limit}` out"))
+        if self.perplexity is not None:
+            from datakit.models import find_base
+
+            try:
+                find_base(self.perplexity)
+            except ConfigError as error:
+                found += [Problem("perplexity", problem.message, problem.fix) for problem in error.problems]
+        return found
 
     def measure(self, env: Env) -> MeasureWork:
-        from datakit.kernels import phrases, signals
-        from datakit.kernels.compiled import announce
+        from datakit.stages.quality.measuring import opened
 
-        announce(env.tell, "text kernels", signals.measure, phrases.cover)
-        stop_table = signals.stop_table(STOP_WORDS, ENDINGS)
-        phrase_table = phrases.compile_phrases([*FURNITURE, *_lines_of(self.phrases)], MENU)
-
-        def work(batch: pa.RecordBatch) -> pa.RecordBatch:
-            return _signals_table(batch, _measured(batch, stop_table, phrase_table))
-
-        return work
+        return opened(self.phrases, self.toxic_words, self.perplexity, env)
 
     def judge(self, signals: pa.RecordBatch, kind: Kind) -> Judged:
         import numpy as np
@@ -133,33 +185,3 @@ class Quality(MeasuredStage):
         """The limits for rows of a profile, by setting: the profile's, and the stage's own over them."""
         own = {rule.setting: getattr(self, rule.setting) for rule in RULES}
         return PROFILES[profile] | {name: value for name, value in own.items() if value is not None}
-
-
-def _measured(batch: pa.RecordBatch, stop_table: Any, phrase_table: Any) -> dict[str, np.ndarray[Any, Any]]:
-    """All signals by name, one float a row."""
-    import numpy as np
-
-    from datakit.kernels import phrases, signals
-    from datakit.kernels.characters import buffers
-
-    offsets, data = buffers(text_view(batch))
-    table = signals.measure(offsets, data, *stop_table)
-    measured = {name: table[:, k] for k, name in enumerate(signals.SIGNALS)}
-    covered, hits = phrases.cover(offsets, data, *phrase_table)
-    visible = measured["characters"] - measured["spaces"]
-    return measured | {"boilerplate": covered / np.maximum(visible, 1), "boilerplate_phrases": hits.astype(np.float64)}
-
-
-def _signals_table(batch: pa.RecordBatch, measured: dict[str, np.ndarray[Any, Any]]) -> pa.RecordBatch:
-    import numpy as np
-    import pyarrow as pa
-
-    columns = {f"quality.{name}": pa.array(values.astype(np.float32)) for name, values in measured.items()}
-    return pa.RecordBatch.from_pydict({"id": batch.column("id"), "lang": batch.column("lang"), **columns})
-
-
-def _lines_of(path: str) -> list[str]:
-    if not path:
-        return []
-    with open(path, encoding="utf-8-sig") as file:
-        return [line.strip() for line in file if line.strip()]

@@ -1,4 +1,4 @@
-"""What the signals `stop_words` and `boilerplate` look for, in English and Korean.
+"""What the signals `stop_words`, `boilerplate` and C4's lines look for, in English and Korean.
 
 `STOP_WORDS` are English words that carry grammar: prose has them in two words of five, keyword lists nowhere. Korean
 has no such words: particles and endings are glued to nouns and verbs, so `ENDINGS` lists last syllables of eojeol that
@@ -52,6 +52,16 @@ FURNITURE = _listed(
     회원 전용입니다, 회원 전용 기사, 이미 구독 중, 구독자 전용
     """
 )
+
+JAVASCRIPT = ("javascript", "자바스크립트")
+LOREM = ("lorem ipsum", "로렘 입숨")
+POLICY = _listed(
+    """
+    terms of use, terms of service, privacy policy, cookie policy, uses cookies, use of cookies, use cookies,
+    이용약관, 개인정보처리방침, 개인정보 처리방침, 개인정보취급방침, 쿠키 정책, 쿠키를 사용합니다, 쿠키를 사용하고
+    """
+)
+"""What C4 looks for in lines (Raffel et al. 2020, and its code), with what Korean pages say."""
 
 MENU = _listed(
     """
