@@ -23,7 +23,7 @@ FLOORS = (
     ("runner", "training"),
     ("describing", "viewing", "comparing", "lineage", "evaluation", "reporting", "refreshing", "thresholds"),
     ("api",),
-    ("progress", "display"),
+    ("progress", "display", "findings"),
     ("commandline",),
     ("cli", "__main__"),
 )
