@@ -26,7 +26,7 @@ WIDE = 100_000
 
 def table(*columns: str, rows: Sequence[Sequence[Any]]) -> None:
     """A plain table; columns whose name ends in `>` are numbers, set flush right."""
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    drawn = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for name in columns:
         drawn.add_column(name.rstrip(">"), justify="right" if name.endswith(">") else "left", overflow="fold")
     for row in rows:
