@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 
 import pytest
 from rich.cells import cell_len
@@ -23,9 +22,8 @@ def printed(capsys: pytest.CaptureFixture[str], *columns: str, rows: list[tuple[
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Standard output that says it is a terminal of 80 cells."""
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    """Tables as on a terminal of 80 cells."""
+    monkeypatch.setattr(display, "WIDE", 80)
 
 
 def at(line: str, text: str) -> int:
