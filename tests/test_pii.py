@@ -177,7 +177,7 @@ def test_moved_places_inside_a_replaced_value_go_to_its_edges() -> None:
     assert [moved(place, edits, end=True) for place in (0, 2, 3, 6, 8)] == [0, 2, 5, 5, 7]
 
 
-@pytest.mark.parametrize("operator", ["tag", "mask", "partial", "hash"])
+@pytest.mark.parametrize("operator", ["tag", "mask", "partial", "surrogate", "hash"])
 @pytest.mark.parametrize("entity", ENTITY_TYPES)
 def test_pii_second_pass_changes_nothing(operator: str, entity: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATAKIT_PII_KEY", "a rather long secret")
@@ -296,3 +296,51 @@ def test_pii_problems_name_the_remedy() -> None:
     assert [problem.path for problem in Pii(presidio=("CryptoRecognizer",)).problems()] == ["presidio"]
     with pytest.raises(ValueError, match="kinds"):
         Pii(kinds=("EMAILS",))
+
+
+EMPLOYEE = {"entity": "EMPLOYEE_NO", "pattern": "E-[0-9]{6}", "labels": ["사번"], "veto": ["예시"], "tag_ko": "사번"}
+
+
+@pytest.mark.parametrize("chosen", ["fast", pytest.param("both", marks=pytest.mark.slow)])
+def test_own_rule_counts_with_a_label_and_not_behind_a_veto_word(chosen: str) -> None:
+    stage = Pii.model_validate({"own_rules": [EMPLOYEE], "engine": chosen})
+    assert text_of(stage, "사번은 Ｅ-123456으로 적는다", lang="ko") == "사번은 [사번]으로 적는다"
+    assert text_of(stage, "employee 사번 E-123456", lang="en") == "employee 사번 [EMPLOYEE_NO]"
+    for text in ("부품 E-123456을 쓴다", "사번 예시: E-123456"):
+        assert text_of(stage, text, lang="ko") == text
+    by_shape = Pii.model_validate({"own_rules": [EMPLOYEE | {"labels": []}], "operators": {"EMPLOYEE_NO": "mask"}})
+    assert text_of(by_shape, "부품 E-123456을 쓴다") == "부품 *-******을 쓴다"
+
+
+def test_own_rule_that_takes_too_long_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datakit.stages.pii.wishes.PATIENCE", 0.05)
+    slow = Pii.model_validate({"own_rules": [{"entity": "SLOW", "pattern": r"(?:가|나|가나)+라(?=마)"}]})
+    with pytest.raises(StageError, match="SLOW takes more than") as told:
+        text_of(slow, "가나" * 30 + "다라")
+    assert "가나가나" not in "".join(told.value.lines())
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"own_rules": [{"entity": "X1", "pattern": "("}]}, "no regular expression"),
+        ({"own_rules": [{"entity": "X1", "pattern": "a*"}]}, "so everywhere"),
+        ({"operators": {"EMIAL": "mask"}}, "did you mean EMAIL"),
+    ],
+)
+def test_wrong_wishes_are_told_before_the_run(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Pii.model_validate(settings)
+
+
+def test_languages_and_least_score_choose_rules() -> None:
+    text = "SSN 460-89-9847, 010-1234-5678, 8.8.4.40"
+    assert text_of(Pii(languages=("ko",)), text, lang="ko") == "SSN 460-89-9847, [전화번호], [IP주소]"
+    assert (
+        text_of(
+            Pii(min_score=0.9),
+            "전화 010-1234-5678. 그리고 다른 이야기를 서른 글자보다 길게 한참 더 하고 나서 010-1111-2222",
+            lang="en",
+        ).count("[PHONE]")
+        == 1
+    )

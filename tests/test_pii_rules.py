@@ -18,7 +18,9 @@ from datakit.kernels.anchors import anchors_in, compile_anchors, find_anchors_pl
 from datakit.stages.pii import checksums, scan
 from datakit.stages.pii.fold import fold
 from datakit.stages.pii.rules import ENTITIES, ENTITY_TYPES, LEFT, Rule, all_rules
-from datakit.stages.pii.scan import Judge, Scanner, live, matches, resolve
+from datakit.stages.pii.scan import Judge, Scanner, live, matches
+from datakit.stages.pii.spans import TooDenseError, resolve
+from datakit.stages.pii.wishes import Wishes
 
 PARTICLES = [
     "은",
@@ -224,7 +226,7 @@ def test_overlapping_spans_leave_nothing_over(find: Scanner) -> None:
 
 
 def test_denied_values_go_and_allowed_ones_stay() -> None:
-    find = Scanner(allow=("010-1234-5678",), deny=("비밀계획", "Falcon"))
+    find = Scanner(wishes=Wishes(("010-1234-5678",), ("비밀계획", "Falcon")))
     text = "010-1234-5678, 비밀계획은 Falcon이고 Falconer는 아니다"
     assert [text[span.start : span.end] for span in find(text)] == ["비밀계획", "Falcon"]
 
@@ -260,7 +262,7 @@ def test_fast_engine_finds_what_all_rules_find_over_the_whole_text(find: Scanner
 def test_rule_whose_anchor_is_wrong_fails_the_comparison(find: Scanner, monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted breach of the law above: an anchor that does not stand in every match loses values."""
     bent = [replace(rule, needles=("@@",)) if rule.id == "email" else rule for rule in all_rules()]
-    monkeypatch.setattr(scan, "all_rules", lambda: tuple(bent))
+    monkeypatch.setattr("datakit.stages.pii.rules.all_rules", lambda: tuple(bent))
     text = "메일은 hong@naver.com으로"
     assert Scanner()(text) != find(text)
     assert find(text) == plainly(text)
@@ -289,7 +291,7 @@ def test_hostile_text_costs_linear_work_and_hides_nothing(unit: str, monkeypatch
 
 def test_too_many_candidates_are_refused_not_passed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan, "_MOST", 50)
-    with pytest.raises(scan.TooDenseError):
+    with pytest.raises(TooDenseError):
         Scanner()("010-1234-5678 " * 60)
 
 

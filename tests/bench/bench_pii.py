@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from datakit.stages.pii.scan import Scanner, Span
+from datakit.stages.pii.scan import Scanner
+from datakit.stages.pii.spans import Span
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "bench" / "bench10k.jsonl.gz"
 FORM = (

@@ -15,28 +15,31 @@ files stay as they are. It reduces personal data; it does not make a corpus anon
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import os
 from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, model_validator
 
 from datakit.errors import ConfigError, Problem, StageError
 from datakit.outcome import Drop, Outcome
 from datakit.schemas import map_texts, replace_column
 from datakit.stage import Env, RowStage, RowWork, keep_where
 from datakit.stages.pii.operators import KEY_LEAST, Operator
-from datakit.stages.pii.rules import EntityType
+from datakit.stages.pii.rules import ENTITY_TYPES, EntityType
+from datakit.stages.pii.wishes import OwnRule
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pyarrow as pa
 
+    from datakit.stages.pii.operators import Write
     from datakit.stages.pii.redact import Redacted
-    from datakit.stages.pii.scan import Find, Span
+    from datakit.stages.pii.spans import Find, Span
 
 
 _OWN = frozenset(
@@ -57,26 +60,47 @@ class Pii(RowStage):
     kinds: tuple[EntityType, ...] | None = None
     """Entity types to look for; default all."""
     operator: Operator = "tag"
-    """What takes a value's place: `tag`, `mask`, `partial`, `hash` (keyed), or `drop_document`."""
-    operators: dict[EntityType, Operator] = Field(default_factory=dict)
+    """What takes a value's place: `tag`, `mask`, `partial`, `surrogate` (void, of the same form), `hash` (keyed), or
+    `drop_document`."""
+    operators: dict[str, Operator] = Field(default_factory=dict)
     """Another operator for some entity types, as in `{RRN: drop_document, EMAIL: hash}`."""
+    surrogates: Literal["document", "dataset"] = "document"
+    """Where equal values get equal surrogates: within a document, or everywhere (needs the key of `key_env`)."""
     allow: tuple[str, ...] = ()
     """Values that are kept wherever they stand (a firm's own hotline)."""
     deny: tuple[str, ...] = ()
     """Strings that are removed wherever they stand."""
+    own_rules: tuple[OwnRule, ...] = ()
+    """Rules of one's own: `[{entity: EMPLOYEE_NO, pattern: "E-[0-9]{6}", labels: [사번], tag_ko: 사번}]`."""
+    languages: tuple[Literal["ko", "en"], ...] = ("ko", "en")
+    """Whose rules run, on texts of any language: Korean and English text is mixed more often than not."""
+    min_score: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Least score of a find: 0.6 by its shape, 0.85 by a check digit, 0.95 by a label."""
     max_spans: NonNegativeInt | None = None
     """Drop documents with more values than this; default: no limit."""
     key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "DATAKIT_PII_KEY"
-    """Environment variable that holds the secret key for `hash` (16 bytes or more); the key is stored nowhere."""
+    """Environment variable that holds the secret key for `hash` and `surrogates: dataset` (16 bytes or more); the key
+    is stored nowhere."""
     presidio: tuple[str, ...] = ()
     """Presidio's own recognizers to run as well, by class name (`CryptoRecognizer`); not for `engine: fast`."""
 
+    @model_validator(mode="after")
+    def _known_types(self) -> Pii:
+        known = [*ENTITY_TYPES, *(rule.entity for rule in self.own_rules)]
+        for name in self.operators:
+            # With recognizers of Presidio's own there are types that only they know.
+            if name not in known and not self.presidio:
+                near = difflib.get_close_matches(name.upper(), known, n=1)
+                raise ValueError(f"operators: no entity type {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
+        return self
+
     def problems(self) -> list[Problem]:
         found = super().problems()
-        if self.hashes and len(self._key()) < KEY_LEAST:
+        if self.keyed and len(self._key()) < KEY_LEAST:
             fix = f"export {self.key_env}=... with {KEY_LEAST} characters or more"
+            what = "`hash`" if "hash" in self._operators() else "`surrogates: dataset`"
             found.append(
-                Problem("key_env", f"`hash` needs a secret key in the environment variable {self.key_env}", fix)
+                Problem("key_env", f"{what} needs a secret key in the environment variable {self.key_env}", fix)
             )
         if self.engine != "fast" and importlib.util.find_spec("presidio_analyzer") is None:
             found.append(Problem("engine", f"`{self.engine}` needs presidio-analyzer", "pip install presidio-analyzer"))
@@ -85,36 +109,52 @@ class Pii(RowStage):
         return found
 
     @property
-    def hashes(self) -> bool:
-        """Whether any operator needs the key."""
-        return "hash" in {self.operator, *self.operators.values()}
+    def keyed(self) -> bool:
+        """Whether the key decides what is written."""
+        return "hash" in self._operators() or ("surrogate" in self._operators() and self.surrogates == "dataset")
+
+    def _operators(self) -> set[str]:
+        return {self.operator, *self.operators.values()}
 
     def identity(self) -> dict[str, Any]:
-        """The settings, and for hashes four bytes of a digest of the key: another key makes other rows."""
+        """The settings, and where a key is used four bytes of its digest: another key makes other rows."""
         settings = super().identity()
-        if self.hashes:
+        if self.keyed:
             settings["key_print"] = blake2b(self._key(), digest_size=4, person=b"datakit pii key").hexdigest()
         return settings
 
     def open(self, env: Env) -> RowWork:
+        return _Work(self.redactor())
+
+    def redactor(self) -> Redactor:
+        """What rewrites the texts of one record, outside a pipeline too."""
         if wrong := self.problems():
             raise ConfigError(wrong, where=self.name)
-        from datakit.stages.pii.operators import writer
+        from datakit.stages.pii.operators import writers
 
-        return _Work(self, self._engine(), writer(self.operator, self.operators, self._key()))
+        everywhere = self._key() if self.surrogates == "dataset" else b""
+        tags = {rule.entity: rule.tag_ko for rule in self.own_rules if rule.tag_ko}
+        write = writers(self.operator, self.operators, self._key(), everywhere, tags)
+        return Redactor(self, self.engine_at_work(), write)
 
-    def _engine(self) -> Find:
-        from datakit.stages.pii.scan import Scanner, resolve
+    def engine_at_work(self) -> Find:
+        """The chosen engine: finds the spans of one text."""
+        from datakit.stages.pii.scan import Scanner
+        from datakit.stages.pii.spans import resolve
+        from datakit.stages.pii.wishes import Wishes
 
-        lists = {"allow": self.allow, "deny": self.deny}
+        chosen: dict[str, Any] = {
+            "languages": self.languages,
+            "wishes": Wishes(self.allow, self.deny, self.own_rules, self.min_score),
+        }
         if self.engine == "fast":
-            return Scanner(self.kinds, **lists)
+            return Scanner(self.kinds, **chosen)
         from datakit.stages.pii.presidio_engine import PresidioFind
 
-        second = PresidioFind(self.kinds, own=self.presidio, **lists)
+        second = PresidioFind(self.kinds, own=self.presidio, **chosen)
         if self.engine == "presidio":
             return second
-        first = Scanner(self.kinds, **lists)
+        first = Scanner(self.kinds, **chosen)
 
         def find(text: str) -> list[Span]:
             return resolve([*first(text), *second(text)])
@@ -125,30 +165,70 @@ class Pii(RowStage):
         return os.environ.get(self.key_env, "").encode("utf-8", "surrogateescape")
 
 
+class Redactor:
+    """Rewrites one record at a time; fails closed: a record that can't be searched is a Drop or an error."""
+
+    def __init__(self, stage: Pii, find: Find, write: Callable[[str], Write]) -> None:
+        self._stage = stage
+        self.find = find
+        self._write_for = write
+        chosen = {stage.operator} if stage.operator == "drop_document" else set()
+        self._dropping = chosen | {entity for entity, op in stage.operators.items() if op == "drop_document"}
+
+    def __call__(self, texts: list[str], lang: str | None, record: str) -> Redacted | Drop:
+        """The texts of the record `record` (its id) without personal data, or why the record goes."""
+        new = self._redact(texts, lang, record)
+        return new if isinstance(new, Drop) else self._verdict(new) or new
+
+    def _redact(self, texts: list[str], lang: str | None, record: str) -> Redacted | Drop:
+        from datakit.stages.pii.redact import redact
+        from datakit.stages.pii.spans import TooDenseError
+
+        try:
+            return redact(texts, self.find, self._write_for(record), lang)
+        except TooDenseError:
+            return Drop("pii_limit")
+        except StageError:
+            raise
+        except Exception as error:
+            # Whatever went wrong may quote text: the new error knows the class of the old one, nothing else.
+            failed = StageError(
+                f"removing personal data failed ({type(error).__name__})", fix="report it; no text was passed on"
+            )
+        raise failed
+
+    def _verdict(self, new: Redacted) -> Drop | None:
+        total = new.counts.total()
+        dropping = total if "drop_document" in self._dropping else sum(new.counts[entity] for entity in self._dropping)
+        if dropping:
+            return Drop("pii_found", dropping, 0)
+        most = self._stage.max_spans
+        return Drop("pii_dense", total, most) if most is not None and total > most else None
+
+
 class _Work:
     """The stage at work on batches."""
 
-    def __init__(self, stage: Pii, find: Find, write: Any) -> None:
-        self._stage = stage
-        self._find = find
-        self._write = write
-        chosen = {stage.operator} if stage.operator == "drop_document" else set()
-        self._dropping = chosen | {entity for entity, op in stage.operators.items() if op == "drop_document"}
+    def __init__(self, redact: Redactor) -> None:
+        self._redact = redact
 
     def __call__(self, batch: pa.RecordBatch) -> Outcome:
         import pyarrow as pa
 
-        langs = batch.column("lang").to_pylist()
+        langs, ids = batch.column("lang").to_pylist(), batch.column("id").to_pylist()
         beside = [name for name in batch.schema.names if _is_text_beside(batch.schema.field(name), batch.schema.names)]
         columns = {name: batch.column(name).to_pylist() for name in beside}
         names, plain = _source_ids(batch)
         rewritten: list[Redacted | Drop] = []
+        personal: list[bool] = []
 
         def rewrite(rows: list[list[str]]) -> list[list[str]]:
             for row, texts in enumerate(rows):
                 extra = [columns[name][row] or "" for name in beside]
                 own = "" if names[row] in (None, plain[row]) else names[row]
-                rewritten.append(self._redact([*texts, own, *extra], langs[row]))
+                everything = [*texts, own, *extra]
+                rewritten.append(self._redact(everything, langs[row], ids[row]))
+                personal.append(self._is_personal(rewritten[-1], everything, len(texts)))
             return [
                 texts if isinstance(new, Drop) else new.texts[: len(texts)]
                 for new, texts in zip(rewritten, rows, strict=True)
@@ -165,44 +245,25 @@ class _Work:
             if name == "text" and "trained" in batch.schema.names:
                 edits = [[] if isinstance(new, Drop) else new.edits[at] for new in rewritten]
                 changed = replace_column(changed, "trained", _moved_spans(batch.column("trained"), edits))
-        at = -1 - len(beside)
-        found = [names[row] is not None and _touched(new, at) for row, new in enumerate(rewritten)]
-        if any(found):
-            cleared = [other if gone else own for own, other, gone in zip(names, plain, found, strict=True)]
+        if any(personal):
+            cleared = [other if gone else own for own, other, gone in zip(names, plain, personal, strict=True)]
             changed = replace_column(changed, "source_id", pa.array(cleared, batch.schema.field("source_id").type))
-        verdicts = [self._verdict(new) for new in rewritten]
+        verdicts = [new if isinstance(new, Drop) else None for new in rewritten]
         counters: Counter[str] = Counter()
         for new in rewritten:
             if not isinstance(new, Drop):
                 counters.update(new.counts)
         return keep_where(changed, verdicts, counters)
 
-    def _redact(self, texts: list[str], lang: str | None) -> Redacted | Drop:
-        from datakit.stages.pii.redact import redact
-        from datakit.stages.pii.scan import TooDenseError
+    def _is_personal(self, new: Redacted | Drop, texts: list[str], place: int) -> bool:
+        """Whether the text at `place` of a record held a value; of a record that could not be searched it may have."""
+        from datakit.stages.pii.redact import spans_of
 
-        try:
-            return redact(texts, self._find, self._write, lang)
-        except TooDenseError:
-            return Drop("pii_limit")
-        except StageError:
-            raise
-        except Exception as error:
-            # Whatever went wrong may quote text: the new error knows the class of the old one, nothing else.
-            failed = StageError(
-                f"removing personal data failed ({type(error).__name__})", fix="report it; no text was passed on"
-            )
-        raise failed
-
-    def _verdict(self, new: Redacted | Drop) -> Drop | None:
-        if isinstance(new, Drop):
-            return new
-        total = new.counts.total()
-        dropping = total if "drop_document" in self._dropping else sum(new.counts[entity] for entity in self._dropping)
-        if dropping:
-            return Drop("pii_found", dropping, 0)
-        most = self._stage.max_spans
-        return Drop("pii_dense", total, most) if most is not None and total > most else None
+        if not texts[place]:
+            return False
+        if not isinstance(new, Drop):
+            return bool(new.edits[place])
+        return new.rule == "pii_limit" or bool(spans_of(texts, self._redact.find)[place])
 
 
 def _is_text_beside(field: pa.Field, names: Sequence[str]) -> bool:
@@ -223,11 +284,6 @@ def _source_ids(batch: pa.RecordBatch) -> tuple[list[Any], list[str]]:
     placed = [bool(row.get("source")) and row.get("position") is not None for row in rows]
     plain = [f"{r['source']}:{r['position']}" if known else r["id"] for r, known in zip(rows, placed, strict=True)]
     return [row["source_id"] for row in rows], plain
-
-
-def _touched(new: Redacted | Drop, text: int) -> bool:
-    """Whether a record's text of this number held a value, or could not be searched."""
-    return isinstance(new, Drop) or bool(new.edits[text])
 
 
 def _moved_spans(trained: pa.Array, edits: list[list[Any]]) -> pa.Array:

@@ -3,6 +3,7 @@
     tag            [전화번호] or [PHONE], by the language of the row
     mask           every letter and digit becomes *, separators stay:    ***-****-****
     partial        as mask, a harmless part stays:                       ***-****-5678, h***@naver.com, 김**
+    surrogate      a made-up value of the same form that nobody can have:    010-0000-4721 (see `surrogates`)
     hash           a tag with a keyed digest in letters: equal values stay equal, nobody without the key gets back
 
 Numbers that identify on their own (risk 3: resident numbers, cards, keys ...) are never shown in part.
@@ -17,9 +18,12 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Literal
 
-from datakit.stages.pii.rules import ENTITIES, Entity, EntityType
+from datakit.stages.pii.rules import ENTITIES, Entity
+from datakit.stages.pii.surrogates import surrogates
 
-Operator = Literal["tag", "mask", "partial", "hash", "drop_document"]
+Operator = Literal["tag", "mask", "partial", "surrogate", "hash", "drop_document"]
+Write = Callable[[str, str, str], str]
+"""`write(entity, value, lang)`: the text that takes the place of a value."""
 KEY_LEAST = 16
 """Shortest key for hashes, in bytes: eight-digit phone numbers are quickly tried against a short one."""
 
@@ -78,20 +82,35 @@ def keyed_hash(entity: str, value: str, lang: str, key: bytes) -> str:
     return f"{tag(entity, lang)[:-1]}:{digest.translate(_LETTERS)}]"
 
 
-def writer(operator: Operator, operators: Mapping[EntityType, Operator], key: bytes) -> Callable[[str, str, str], str]:
-    """`write(entity, value, lang)`: the text that takes the place of a value."""
+def writers(
+    operator: Operator,
+    operators: Mapping[str, Operator],
+    key: bytes,
+    surrogate_key: bytes = b"",
+    korean_tags: Mapping[str, str] | None = None,
+) -> Callable[[str], Write]:
+    """`writers(...)(record)`: how the values of one record are written; its id is the seed of its surrogates."""
+    own_tags = dict(korean_tags or {})
+    surrogates_of = surrogates(surrogate_key)
 
-    by_type: dict[str, Operator] = dict(operators.items())
+    def of_record(record: str) -> Write:
+        surrogate = surrogates_of(record)
 
-    def write(entity: str, value: str, lang: str) -> str:
-        chosen = by_type.get(entity, operator)
-        if chosen == "mask":
-            return mask(value)
-        if chosen == "partial":
-            return partial(entity, value)
-        return keyed_hash(entity, value, lang, key) if chosen == "hash" else tag(entity, lang)
+        def write(entity: str, value: str, lang: str) -> str:
+            chosen = operators.get(entity, operator)
+            if chosen == "mask":
+                return mask(value)
+            if chosen == "partial":
+                return partial(entity, value)
+            if chosen == "surrogate":
+                return surrogate(entity, value, lang) or tag(entity, lang)
+            if chosen == "hash":
+                return keyed_hash(entity, value, lang, key)
+            return f"[{own_tags[entity]}]" if lang == "ko" and entity in own_tags else tag(entity, lang)
 
-    return write
+        return write
+
+    return of_record
 
 
 def language_of(texts: list[str], lang: str | None) -> str:

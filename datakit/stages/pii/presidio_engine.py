@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from datakit.errors import ConfigError, Problem, StageError
 from datakit.stages.pii.fold import Folded, fold
-from datakit.stages.pii.rules import SCORES, Evidence, Rule, all_rules
-from datakit.stages.pii.scan import Judge, Lists, Span, TooDenseError, live, matches
+from datakit.stages.pii.rules import LANGUAGES, SCORES, Evidence, Rule, chosen_rules
+from datakit.stages.pii.scan import Judge, live, matches
+from datakit.stages.pii.spans import Span, TooDenseError, in_original, resolve
+from datakit.stages.pii.wishes import Wishes
 
 if TYPE_CHECKING:
     from presidio_analyzer import EntityRecognizer, RecognizerResult
@@ -35,14 +37,17 @@ _LEAST_SCORE = 0.4
 _RULE_NAME = "rule"
 
 
-def presidio_recognizers(entities: Sequence[str] | None = None, language: str = _LANGUAGE) -> list[EntityRecognizer]:
+def presidio_recognizers(
+    entities: Sequence[str] | None = None, language: str = _LANGUAGE, languages: Sequence[str] = LANGUAGES
+) -> list[EntityRecognizer]:
     """Every declared rule as a presidio-analyzer recognizer, named `datakit_<rule id>`.
 
-    entities    entity types to hand out, default all
-    language    the language under which Presidio shall call them
+    entities     entity types to hand out, default all
+    language     the language under which Presidio shall call them
+    languages    hand out only rules written for these languages (and for both)
     """
     made = _recognizer_class()
-    return [made(rule, language) for rule in all_rules() if entities is None or rule.entity in entities]
+    return [made(rule, language) for rule in chosen_rules(entities, languages)]
 
 
 @lru_cache(maxsize=1)
@@ -117,8 +122,8 @@ class PresidioFind:
         self,
         entities: Sequence[str] | None = None,
         *,
-        allow: Sequence[str] = (),
-        deny: Sequence[str] = (),
+        languages: Sequence[str] = LANGUAGES,
+        wishes: Wishes | None = None,
         own: Sequence[str] = (),
     ) -> None:
         self._watch = _TimeoutWatch()
@@ -131,12 +136,12 @@ class PresidioFind:
         tldextract.extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)  # type: ignore[assignment]
         nlp = NoOpNlpEngine(models=[{"lang_code": _LANGUAGE, "model_name": "no_op"}])
         nlp.load()
-        recognizers = [*presidio_recognizers(entities), *_foreign_recognizers(own)]
+        recognizers = [*presidio_recognizers(entities, languages=languages), *_foreign_recognizers(own)]
         registry = RecognizerRegistry(supported_languages=[_LANGUAGE], recognizers=recognizers)
         self._engine = AnalyzerEngine(
             registry=registry, nlp_engine=nlp, supported_languages=[_LANGUAGE], default_score_threshold=_LEAST_SCORE
         )
-        self._lists = Lists(allow, deny)
+        self._wishes = wishes or Wishes()
         self._entities = None if entities is None else frozenset(entities)
 
     def __call__(self, text: str) -> list[Span]:
@@ -159,7 +164,9 @@ class PresidioFind:
             )
         found = [self._span(result) for result in results]
         kept = [span for span in found if self._entities is None or span.entity in self._entities]
-        return self._lists.settle(Folded(text, []), kept)
+        held = [span for span in kept if self._wishes.holds(span, fold(text[span.start : span.end]).text)]
+        folded = fold(text)
+        return resolve([*held, *in_original(folded, self._wishes.added(folded))])
 
     def _mute(self) -> None:
         log = logging.getLogger("presidio-analyzer")

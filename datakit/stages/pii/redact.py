@@ -7,13 +7,13 @@ so that question and answer agree. Looking again makes the work idempotent and i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from datakit.errors import StageError
-from datakit.stages.pii.operators import language_of
+from datakit.stages.pii.operators import Write, language_of
 from datakit.stages.pii.rules import Evidence
-from datakit.stages.pii.scan import Find, Span, occurrences, resolve
+from datakit.stages.pii.spans import Find, Span, occurrences, resolve
 
 _ROUNDS = 6
 _ECHOED = frozenset(
@@ -34,9 +34,7 @@ class Redacted:
     """One list a text, of one list a round."""
 
 
-def redact(
-    texts: Sequence[str], find: Find, write: Callable[[str, str, str], str], lang: str | None = None
-) -> Redacted:
+def redact(texts: Sequence[str], find: Find, write: Write, lang: str | None = None) -> Redacted:
     """Replace all personal data in the texts of one record; `write(entity, value, lang)` gives the replacement."""
     done = Redacted(list(texts), edits=[[] for _ in texts])
     tongue = ""
@@ -95,7 +93,7 @@ def _worth_an_echo(entity: str, value: str) -> bool:
     return len(value) >= 6
 
 
-def _replace(text: str, spans: list[Span], write: Callable[[str, str, str], str], lang: str) -> tuple[str, list[Edit]]:
+def _replace(text: str, spans: list[Span], write: Write, lang: str) -> tuple[str, list[Edit]]:
     parts, edits, at = [], [], 0
     for span in spans:
         new = write(span.entity, text[span.start : span.end], lang)

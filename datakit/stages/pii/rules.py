@@ -121,6 +121,16 @@ def all_rules() -> tuple[Rule, ...]:
     return (*rules_any.RULES, *rules_ko.RULES, *rules_en.RULES)
 
 
+LANGUAGES = ("ko", "en")
+"""The languages that rules were written for."""
+
+
+def chosen_rules(entities: Iterable[str] | None = None, languages: Iterable[str] = LANGUAGES) -> list[Rule]:
+    """The rules for some entity types (None: all) and languages; rules for both languages always."""
+    types, tongues = None if entities is None else set(entities), {"", *languages}
+    return [rule for rule in all_rules() if (types is None or rule.entity in types) and rule.lang in tongues]
+
+
 def all_labels() -> dict[str, tuple[str, ...]]:
     """Label words by entity type, and veto words, Korean and English together (lower case)."""
     from datakit.stages.pii import rules_en, rules_ko

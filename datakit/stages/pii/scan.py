@@ -10,13 +10,16 @@ The judge (`Judge`) that weighs a match is shared with the Presidio recognizers.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 
 from datakit.errors import StageError
-from datakit.stages.pii.fold import Folded, fold
-from datakit.stages.pii.rules import ENTITIES, LEFT, LISTED, SCORES, VETO, Evidence, Rule, all_labels, all_rules, trie
+from datakit.stages.pii.fold import fold
+from datakit.stages.pii.rules import ENTITIES, LANGUAGES, LEFT, VETO, Evidence, Rule, all_labels, chosen_rules, trie
+from datakit.stages.pii.spans import Span, TooDenseError, in_original, resolve
+from datakit.stages.pii.surrogates import is_void
+from datakit.stages.pii.wishes import Wishes
 
 REACH = 30
 """How many characters before a value a label or veto word may begin."""
@@ -27,25 +30,6 @@ _NOT_DIGIT = re.compile(r"[^0-9]+")
 _AFTER = re.compile(r"\s?\(?\s?")
 _MOST = 200_000
 """Matches weighed in one text before it is refused; a page of nothing but phone numbers has 60 in a kilobyte."""
-
-
-class TooDenseError(Exception):
-    """A text with more candidates than can be weighed; it must be dropped, never passed through."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
-    """One found value: its place in the original text, its entity type, the rule, and why it is believed."""
-
-    start: int
-    end: int
-    entity: str = field(compare=False)
-    rule: str = field(compare=False)
-    evidence: Evidence = field(compare=False, default=Evidence.SHAPE)
-
-    @property
-    def score(self) -> float:
-        return SCORES[self.evidence]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +102,7 @@ class Judge:
         named = rule.labelled or rule.entity in kinds
         if not named and ((VETO in kinds and not rule.firm) or not (rule.check or rule.alone)):
             return None
-        if rule.guard is not None and not rule.guard(value):
+        if (rule.guard is not None and not rule.guard(value)) or is_void(rule.entity, value):
             return None
         if named:
             return Evidence.LABEL
@@ -169,32 +153,17 @@ def matches(rule: Live, judge: Judge, low: int, high: int) -> Iterator[Span]:
             yield Span(start, end, rule.rule.entity, rule.rule.id, evidence)
 
 
-def resolve(spans: Iterable[Span]) -> list[Span]:
-    """Spans that do not overlap. Overlapping ones become one span over all of them (nothing found may be left over),
-    named after the best: evidence first, then risk, then length, then type and rule name."""
-    merged: list[Span] = []
-    for span in sorted(spans, key=lambda s: (s.start, -s.end, s.entity, s.rule)):
-        if merged and span.start < merged[-1].end:
-            last = merged[-1]
-            best = max(last, span, key=_rank)
-            merged[-1] = Span(last.start, max(last.end, span.end), best.entity, best.rule, best.evidence)
-        else:
-            merged.append(span)
-    return merged
-
-
-def _rank(span: Span) -> tuple[int, int, int, str, str]:
-    risk = ENTITIES[span.entity].risk if span.entity in ENTITIES else 2
-    return span.evidence, risk, span.end - span.start, span.entity, span.rule
-
-
 class Scanner:
-    """The fast engine over a choice of rules."""
+    """The fast engine over a choice of rules: by entity type, and by the language they were written for."""
 
     def __init__(
-        self, entities: Sequence[str] | None = None, *, allow: Sequence[str] = (), deny: Sequence[str] = ()
+        self,
+        entities: Sequence[str] | None = None,
+        *,
+        languages: Sequence[str] = LANGUAGES,
+        wishes: Wishes | None = None,
     ) -> None:
-        rules = [rule for rule in all_rules() if entities is None or rule.entity in entities]
+        rules = chosen_rules(entities, languages)
         self._digits = DigitRules([rule for rule in rules if rule.digits])
         self._groups = _grouped([rule for rule in rules if rule.needles])
         self._longest = [max(map(len, needles)) for needles, _ in self._groups]
@@ -203,14 +172,15 @@ class Scanner:
 
         table, column, bits = compile_anchors([needles for needles, _ in self._groups])
         self._anchors_in = partial(anchors_in, table=table, column=column, bits=bits)
-        self._keep = Lists(allow, deny)
+        self._wishes = wishes or Wishes()
 
     def __call__(self, text: str) -> list[Span]:
         """The personal data of one text, in order, without overlaps; offsets are code points of `text`."""
         folded = fold(text)
         judge = Judge(folded.text)
         found = [*self._digits(judge), *self._around_needles(judge)]
-        return self._keep.settle(folded, found)
+        held = [span for span in found if self._wishes.holds(span, folded.text[span.start : span.end])]
+        return in_original(folded, resolve([*held, *self._wishes.added(folded)]))
 
     def _around_needles(self, judge: Judge) -> Iterator[Span]:
         places: dict[int, list[int]] = {}
@@ -267,40 +237,6 @@ class DigitRules:
         return self._tiers[count]
 
 
-class Lists:
-    """The values that a person always keeps (allow) or always removes (deny)."""
-
-    def __init__(self, allow: Sequence[str] = (), deny: Sequence[str] = ()) -> None:
-        self._allow = frozenset(fold(value).text for value in allow)
-        self._deny = tuple(
-            sorted({fold(value).text for value in deny if value}, key=lambda value: (-len(value), value))
-        )
-
-    def settle(self, folded: Folded, found: Iterable[Span]) -> list[Span]:
-        """The found spans without the allowed ones, with the denied ones, resolved, in places of the original text."""
-        text = folded.text
-        spans = [span for span in found if text[span.start : span.end] not in self._allow]
-        for value in self._deny:
-            spans += [Span(at, at + len(value), LISTED, "deny_list", Evidence.LABEL) for at in occurrences(text, value)]
-        places = ((span, folded.original(span.start, span.end)) for span in resolve(spans))
-        return [Span(start, end, span.entity, span.rule, span.evidence) for span, (start, end) in places]
-
-
-def occurrences(text: str, value: str) -> Iterator[int]:
-    """Where a value stands in a text by itself: no letter or digit of its alphabet goes on at either end."""
-    at = text.find(value)
-    while at >= 0:
-        before, after = text[at - 1 : at], text[at + len(value) : at + len(value) + 1]
-        if not (_joins(before, value[0]) or _joins(value[-1], after)):
-            yield at
-        at = text.find(value, at + 1)
-
-
-def _joins(left: str, right: str) -> bool:
-    """Whether two characters belong to one ASCII word or number; a Hangul particle behind a value does not join it."""
-    return left.isascii() and right.isascii() and left.isalnum() and right.isalnum()
-
-
 def _windows(places: Sequence[int], back: int, ahead: int) -> Iterator[tuple[int, int]]:
     """The joined windows around some ascending places."""
     low = high = -1
@@ -321,7 +257,3 @@ def _grouped(rules: Sequence[Rule]) -> list[tuple[tuple[str, ...], list[Live]]]:
     for rule in rules:
         groups.setdefault(rule.needles, []).append(live(rule))
     return list(groups.items())
-
-
-Find = Callable[[str], list[Span]]
-"""An engine: the spans of one text."""
