@@ -22,7 +22,7 @@ from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.pipeline import Pipeline
 from datakit.registry import GROUPS, names, stage_class
 from datakit.schemas import Message
-from datakit.shipped import shipped
+from datakit.shipped import GITIGNORE, shipped
 
 if TYPE_CHECKING:
     from datakit.redaction import Redaction, Scan
@@ -66,7 +66,7 @@ class Done:
 
 
 def init(folder: str | Path, *, force: bool = False) -> list[Path]:
-    """Start a project: a folder with the shipped pipelines and sample data, ready to run."""
+    """Start a project: a folder with the shipped pipelines and sample data, ready to run, and a .gitignore."""
     target = Path(folder)
     if target.exists() and not target.is_dir():
         raise ConfigError("a file stands where the folder should be", where=str(target), fix="choose another folder")
@@ -74,6 +74,8 @@ def init(folder: str | Path, *, force: bool = False) -> list[Path]:
         raise ConfigError("the folder is not empty", where=str(target), fix="choose another folder, or give --force")
     for name in ("pipelines", "sample_data"):
         shutil.copytree(shipped(name), target / name, dirs_exist_ok=True)
+    if not (target / ".gitignore").exists():
+        (target / ".gitignore").write_text(GITIGNORE, encoding="utf-8")
     return sorted(path.relative_to(target) for path in (target / "pipelines").glob("*.yaml"))
 
 
@@ -108,7 +110,7 @@ def run(
     target = Store(store)
     done = Done(run(pipeline, target, workers=workers, executor=executor, report=heard, tell=tell))
     if pipeline.train is not None:
-        done.adapter = _train_for(pipeline, done.manifest, store, heard)
+        done.adapter = _train_for(pipeline, done.manifest, store, heard, tell)
         if pipeline.evaluate is not None:
             options = {"samples": pipeline.evaluate.samples, "max_new_tokens": pipeline.evaluate.max_new_tokens}
             done.evaluation = evaluate(done.adapter.path, rows=pipeline.evaluate.rows, report=heard, **options)
@@ -244,15 +246,18 @@ def train(
     out: str | Path,
     store: str = DEFAULT_STORE,
     report: Report | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> AdapterArtifact:
     """Train an adapter on a published dataset; nothing is trained again if the folder holds the same adapter."""
     from datakit.runner import ignore
     from datakit.store import Store
+    from datakit.trainer import keep_quiet
     from datakit.training import train
 
     opened = Store(store)
     manifest = dataset if isinstance(dataset, DatasetManifest) else opened.manifest(dataset)
-    return train(manifest, trainer, settings or {}, store=opened, out=out, report=report or ignore)
+    heard, said = report or ignore, tell or keep_quiet
+    return train(manifest, trainer, settings or {}, store=opened, out=out, report=heard, tell=said)
 
 
 def evaluate(
@@ -342,11 +347,17 @@ def as_json(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int) else str(value)
 
 
-def _train_for(pipeline: Pipeline, manifest: DatasetManifest, store: str, report: Report) -> AdapterArtifact:
+def _train_for(
+    pipeline: Pipeline,
+    manifest: DatasetManifest,
+    store: str,
+    report: Report,
+    tell: Callable[[str], None] | None = None,
+) -> AdapterArtifact:
     section = dict(pipeline.train or {})
     section.setdefault("seed", pipeline.seed)
     out = section.get("out", f"adapters/{pipeline.name}")
-    return train(manifest, str(section["use"]), section, out=out, store=store, report=report)
+    return train(manifest, str(section["use"]), section, out=out, store=store, report=report, tell=tell)
 
 
 __all__ = [

@@ -110,9 +110,9 @@ def plugins(as_json: bool) -> None:
 @options("store", "json")
 def datasets(store: str, as_json: bool) -> None:
     """Datasets of the store and their versions."""
-    from datakit import api, display
+    from datakit import api, findings
 
-    say(api.datasets(store=store), as_json, display.datasets)
+    say(api.datasets(store=store), as_json, findings.datasets)
 
 
 @main.command()
@@ -137,10 +137,10 @@ def show(dataset: str, stage: str | None, rows: int, raw: bool, store: str, as_j
 @options("store", "json")
 def drops(dataset: str, stage: str | None, rule: str | None, rows: int, raw: bool, store: str, as_json: bool) -> None:
     """What stages took out of DATASET, and why: by rule, then row by row."""
-    from datakit import api, display
+    from datakit import api, findings
 
     found = api.drops(dataset, store=store, stage=stage, rule=rule, rows=rows, raw=raw)
-    say(found, as_json, display.drops)
+    say(found, as_json, findings.drops)
 
 
 @main.command()
@@ -149,9 +149,9 @@ def drops(dataset: str, stage: str | None, rule: str | None, rows: int, raw: boo
 @options("store", "json")
 def compare(a: str, b: str, store: str, as_json: bool) -> None:
     """How the datasets A and B differ (names, or name@version): rows and why, settings, funnel, shifts."""
-    from datakit import api, display
+    from datakit import api, findings
 
-    say(api.compare(a, b, store=store), as_json, display.compare)
+    say(api.compare(a, b, store=store), as_json, findings.compare)
 
 
 @main.command()
@@ -160,9 +160,9 @@ def compare(a: str, b: str, store: str, as_json: bool) -> None:
 @options("store", "json")
 def why(id: str, dataset: str | None, store: str, as_json: bool) -> None:
     """The story of one row, from source line to adapter. ID is a row's id, or the id its file gave it."""
-    from datakit import api, display
+    from datakit import api, findings
 
-    say(api.why(id, store=store, dataset=dataset), as_json, display.why)
+    say(api.why(id, store=store, dataset=dataset), as_json, findings.why)
 
 
 @main.command()
@@ -217,7 +217,7 @@ def train(dataset: str, trainer: str, out: str, overrides: tuple[str, ...], stor
 
     settings = settings_of(overrides)
     with ProgressBars() as bars:
-        artifact = api.train(dataset, trainer, settings, out=out, store=store, report=bars.report)
+        artifact = api.train(dataset, trainer, settings, out=out, store=store, report=bars.report, tell=bars.tell)
     say(artifact, as_json, display.adapter)
 
 

@@ -1,15 +1,17 @@
 """Where a row came from and where it went: from source line through every stage to packed rows and adapters.
 
-A walk over the records of a published version. Reads id columns and drop sidecars, never text.
+A walk over the records of a published version. Reads id columns and drop sidecars; of text nothing but what `readable`
+needs to keep personal data out of the ids it names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import SourceError
 from datakit.manifests import DatasetManifest, ShardRecord, StageReport
+from datakit.readable import Reader
 from datakit.store import Store
 
 if TYPE_CHECKING:
@@ -19,34 +21,55 @@ ORIGIN = ["id", "source_id", "source", "position", "parents"]
 
 
 def why(row: str, store: Store, *, dataset: str | None = None) -> dict[str, Any]:
-    """The story of one row (by id, or by the id its file gave it): where it was read, what each stage did, where it is.
+    """The story of one row (by id, by the id its file gave it, or by FILE:LINE): where it was read, what each stage
+    did with it, where it is.
 
     Looks in `dataset` (name or name@version), else in every published version, newest first. The result has
     `story` (one line a stage, those of the rows it was made from first, with their id as `row`), `made` (rows made
-    from it), `packs` and `adapters`.
+    from it), `packs`, `adapters` (`learned` is false where the row was held out) and `elsewhere`: how it ended in the
+    other versions that hold it.
     """
-    refs = [dataset] if dataset else list(reversed(store.datasets()))
+    every = _newest_first(store)
+    refs = [dataset] if dataset else every
     manifests = [store.manifest(ref) for ref in refs]
     # A run that published nothing (its rows were the same, or a gate held) may still have read and dropped the row.
     for manifest in [*manifests, *(last for last in store.last_runs() if not dataset)]:
         found = _find(row, manifest, store)
         if found is not None:
-            return _tell(found, manifest, store)
+            others = (store.manifest(ref) for ref in every if ref != manifest.ref)
+            return {**_tell(found, manifest, store), "elsewhere": list(_elsewhere(found["id"], others, store))}
     looked = ", ".join(refs) or "no published version"
     raise SourceError(
         f"no row {row!r}", where=looked, fix="give an id or a source id (file:line) as `datakit show` prints it"
     )
 
 
+def _newest_first(store: Store) -> list[str]:
+    """All published versions, the one that was published last first: by the runs, then by day and count."""
+    published = [run["dataset"] for run in store.runs() if run.get("published")]
+    order = {ref: place for place, ref in enumerate(published)}
+    return sorted(store.datasets(), key=lambda ref: order.get(ref, -1), reverse=True)
+
+
+def _elsewhere(row: str, manifests: Iterable[DatasetManifest], store: Store) -> Iterator[dict[str, Any]]:
+    """How a row ended in other versions: the last line of its story there, and the adapters that learned it."""
+    for manifest in manifests:
+        if found := _find(row, manifest, store):
+            told = _tell(found, manifest, store)
+            last = {name: told["story"][-1].get(name) for name in ("stage", "what", "rule")} if told["story"] else {}
+            adapters = [adapter["path"] for adapter in told["adapters"] if adapter["learned"]]
+            yield {"dataset": manifest.ref, **last, "adapters": adapters}
+
+
 def _find(row: str, manifest: DatasetManifest, store: Store) -> dict[str, Any] | None:
-    """The first row of a version with this id or source id, as a dict of its origin; None if there is none."""
+    """The first row of a version with this id, source id or place, as a dict of its origin; None if there is none."""
     import pyarrow.compute as pc
 
     for shard in _all_shards(manifest, store):
         if shard.kind in ("tokens", "packed"):
             continue
         table = store.read(shard.key, ORIGIN)
-        hit = pc.or_kleene(pc.equal(table.column("id"), row), pc.equal(table.column("source_id"), row))
+        hit = _named(table, row)
         if pc.any(hit).as_py():
             return dict(table.filter(hit).slice(0, 1).to_pylist()[0])
     for report in manifest.stages:
@@ -55,6 +78,21 @@ def _find(row: str, manifest: DatasetManifest, store: Store) -> dict[str, Any] |
                 named = {name: drop[name] for name in ("id", "source_id")}
                 return {**named, "source": "", "position": None, "parents": []}
     return None
+
+
+def _named(table: pa.Table, row: str) -> pa.ChunkedArray:
+    """Which rows have this id or source id, or stand at FILE:LINE (FILE as it is called, or a path that ends so)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    hit = pc.or_kleene(pc.equal(table.column("id"), row), pc.equal(table.column("source_id"), row))
+    file, _, line = row.rpartition(":")
+    if not (file and line.isascii() and line.isdigit() and len(line) < 19):
+        return hit
+    parts = file.split("/")
+    files = pa.array(["/".join(parts[place:]) for place in range(len(parts))], pa.large_string())
+    placed = pc.and_kleene(pc.is_in(table.column("source"), files), pc.equal(table.column("position"), int(line)))
+    return pc.or_kleene(hit, placed)
 
 
 def _tell(row: dict[str, Any], manifest: DatasetManifest, store: Store) -> dict[str, Any]:
@@ -78,15 +116,28 @@ def _tell(row: dict[str, Any], manifest: DatasetManifest, store: Store) -> dict[
         if report.kind == "packed" and (packs := _packs(ids, report, store)):
             story.append({"stage": report.id, "what": "packed", "packs": packs})
     adapters = [a for a in store.adapters() if a.dataset_digest == manifest.digest] if packs else []
+    learned = any(pack["split"] == "train" for pack in packs)
+    reader = Reader(manifest, store)
+    _name_matched(story, manifest, reader)
     return {
         **row,
+        "source_id": reader.names([(row["id"], row["source_id"] or row["id"])])[0],
         "parents": row["parents"] or [],
         "dataset": manifest.ref,
         "story": story,
         "made": made,
         "packs": packs,
-        "adapters": [{"path": a.path, "trainer": a.trainer, "base": a.base} for a in adapters],
+        "adapters": [{"path": a.path, "trainer": a.trainer, "base": a.base, "learned": learned} for a in adapters],
     }
+
+
+def _name_matched(story: list[dict[str, Any]], manifest: DatasetManifest, reader: Reader) -> None:
+    """Beside the id of a row that stands for another its source id, where the row is known here."""
+    places = {report.id: place for place, report in enumerate(manifest.stages)}
+    for line in story:
+        if matched := line.get("matched"):
+            known = reader.before(places[line["stage"]], {matched}).get(matched)
+            line["matched_source_id"] = known.source_id if known else None
 
 
 def _ancestors(row: dict[str, Any], manifest: DatasetManifest, store: Store) -> list[dict[str, Any]]:
@@ -161,15 +212,20 @@ def _with_parent(table: pa.Table, rows: set[str]) -> list[dict[str, Any]]:
 
 def _packs(ids: set[str], report: StageReport, store: Store) -> list[dict[str, Any]]:
     """Packed rows that hold any of these ids: number of the pack in the dataset, split, place in it."""
-    found, number = [], 0
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found, number, wanted = [], 0, pa.array(sorted(ids), pa.large_string())
     for shard in store.shards_of(report):
-        table = store.read(shard.key, ["spans", "split"])
-        for place, (spans, split) in enumerate(zip(*(c.to_pylist() for c in table.columns), strict=True), start=number):
-            found += [
-                {"pack": place, "split": split, "row": s["id"], "start": s["start"], "length": s["length"]}
-                for s in spans
-                if s["id"] in ids
-            ]
+        table = store.read(shard.key, ["spans", "split"]).combine_chunks()
+        spans = table.column("spans").combine_chunks()
+        flat = pc.list_flatten(spans)
+        hit = pc.is_in(flat.field("id"), wanted)
+        held = zip(flat.filter(hit).to_pylist(), pc.list_parent_indices(spans).filter(hit).to_pylist(), strict=True)
+        for span, place in held:
+            # A pack without a split is trained on: training and `read_split` read null as `train`.
+            named = {"pack": number + place, "split": table.column("split")[place].as_py() or "train"}
+            found.append({**named, "row": span["id"], "start": span["start"], "length": span["length"]})
         number += table.num_rows
     return found
 

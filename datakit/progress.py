@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
     from datakit.trainer import Event
@@ -72,11 +73,19 @@ class ProgressBars:
         self.said[event.what] = OVER if over else now
         share = f"{event.done}/{event.total}" if event.total else f"{event.done}"
         spent = f"{now - self.begun[event.what]:.1f} s"
-        line = "  ".join(part for part in (f"{event.what:<28}", share, spent, _figures(event.values)) if part)
+        line = "  ".join(part for part in (_padded(event.what, 28), share, spent, _figures(event.values)) if part)
         print(line, file=sys.stderr, flush=True)
 
 
-def _bars() -> Progress:
+def _padded(name: str, cells: int) -> str:
+    """The name with blanks up to so many cells of a terminal; a Korean letter takes two."""
+    from rich.cells import cell_len
+
+    return name + " " * (cells - cell_len(name))
+
+
+def _bars(console: Console | None = None) -> Progress:
+    """The bars; on a narrow terminal the figures have room because the bar gives way."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -86,15 +95,18 @@ def _bars() -> Progress:
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
+    console = console or Console(stderr=True)
+    narrow = console.width < 100
     return Progress(
-        TextColumn("{task.description:<24}"),
-        BarColumn(bar_width=24),
+        TextColumn("{task.description}", table_column=Column(min_width=18 if narrow else 24, no_wrap=True)),
+        BarColumn(bar_width=10 if narrow else 24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[figures]}"),
-        console=Console(stderr=True),
+        TextColumn("[dim]{task.fields[figures]}", table_column=Column(no_wrap=True)),
+        console=console,
     )
 
 

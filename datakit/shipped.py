@@ -6,6 +6,17 @@ from pathlib import Path
 
 from datakit.errors import ConfigError
 
+GITIGNORE = """\
+# What datakit makes: all of it comes again from the pipelines and the source files.
+/store/
+/adapters/
+/exports/
+/.datakit-cache/
+report*.html
+report*.card.md
+"""
+"""Written into a new project: data and models stay out of version control."""
+
 
 def shipped(name: str) -> Path:
     """The folder `pipelines` or `sample_data` as it came with datakit."""

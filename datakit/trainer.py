@@ -51,6 +51,10 @@ class Event:
 Report = Callable[[Event], None]
 
 
+def keep_quiet(text: str) -> None:
+    """The default of `TrainJob.tell`."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainJob:
     """Where a trainer reads and writes: nothing here may change what it learns."""
@@ -61,6 +65,8 @@ class TrainJob:
     cache: Path
     """Folder for things derived from the base model (a converted GGUF); may be shared and may be deleted."""
     report: Report
+    tell: Callable[[str], None] = keep_quiet
+    """Says one line to the person who waits: something to know before it takes long. Never text of a row."""
 
     def rows(self, dataset: DatasetManifest, split: str) -> pa.Table:
         """All rows of one split of the dataset (`train` or `val`), in the dataset's order.

@@ -6,7 +6,7 @@ is the result already: nothing is trained again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from datakit.pipeline import TRAIN_KEYS, flatten
 from datakit.registry import find
 from datakit.runner import ignore
 from datakit.store import Store
-from datakit.trainer import Model, Report, TrainerConfig, TrainJob
+from datakit.trainer import Model, Report, TrainerConfig, TrainJob, keep_quiet
 
 ARTIFACT = "artifact.json"
 
@@ -34,6 +34,7 @@ def train(
     store: Store,
     out: str | Path,
     report: Report = ignore,
+    tell: Callable[[str], None] = keep_quiet,
     cache: Path | None = None,
 ) -> AdapterArtifact:
     """Train an adapter on a dataset into the folder `out`; reuses one that is there and equal."""
@@ -46,7 +47,7 @@ def train(
         raise TrainError(
             "; ".join(problem.line() for problem in problems), where=dataset.ref, fix="change `train:` or the pipeline"
         )
-    job = TrainJob(store, Path(out), cache or cache_folder(), report)
+    job = TrainJob(store, Path(out), cache or cache_folder(), report, tell)
     try:
         artifact = plugin.fit(dataset, config, job)
     except (DatakitError, KeyboardInterrupt):

@@ -224,6 +224,11 @@ def test_init_makes_a_project_whose_pipelines_are_right(here: Path, monkeypatch:
         api.init("mine")
     assert api.init("mine", force=True) == found
     monkeypatch.chdir("mine")
+    ignored = Path(".gitignore").read_text(encoding="utf-8").split()
+    assert {"/store/", "/adapters/", "/exports/"} <= set(ignored)
+    Path(".gitignore").write_text("mine\n", encoding="utf-8")
+    api.init(".", force=True)
+    assert Path(".gitignore").read_text(encoding="utf-8") == "mine\n"
     for path in found:
         assert api.check(path).stages
 

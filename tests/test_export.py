@@ -139,8 +139,19 @@ def test_shards_that_disagree_share_one_schema(tmp_path: Path, form: str) -> Non
     assert found["source.only"] == [True, None]
 
 
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_no_rows_still_open_with_their_columns(tmp_path: Path, form: str) -> None:
+    """As a stream: a split without rows that is not streamed is refused by `datasets`, whatever its files hold."""
+    from datasets import load_dataset
+
+    write(tmp_path / "out", corpus(), form)
+    assert "streaming=True" in (tmp_path / "out/README.md").read_text(encoding="utf-8")
+    found = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"), streaming=True)["train"]
+    assert list(found) == []
+    assert list(found.features) == ["id", "source_id", "text"]
+
+
 def test_no_rows_still_make_a_file_with_columns(tmp_path: Path) -> None:
-    """`datasets` itself can't open a split without rows; Parquet readers can."""
     import pyarrow.parquet as pq
 
     write(tmp_path / "out", corpus(), "parquet")

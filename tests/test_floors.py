@@ -33,7 +33,7 @@ FLOORS = (
         "redaction",
     ),
     ("api",),
-    ("progress", "display"),
+    ("progress", "display", "findings"),
     ("commandline",),
     ("cli", "__main__"),
 )

@@ -84,7 +84,8 @@ def test_parent_is_followed_into_its_children_their_packs_and_the_adapter(store:
         span = {"id": pack["row"], "start": pack["start"], "length": pack["length"]}
         assert span in shard["spans"]
         assert shard["split"] == pack["split"]
-    assert found["adapters"] == [{"path": "adapters/p", "trainer": "lora", "base": "b"}]
+    learned = any(pack["split"] == "train" for pack in found["packs"])
+    assert found["adapters"] == [{"path": "adapters/p", "trainer": "lora", "base": "b", "learned": learned}]
 
 
 def test_child_tells_its_parents_story_first(store: Store) -> None:
@@ -99,7 +100,7 @@ def test_child_tells_its_parents_story_first(store: Store) -> None:
 
 
 def test_same_story_by_id_and_by_source_id(store: Store) -> None:
-    for name in ("kept", "short", "twin", "copy", "long", "a.jsonl:5"):
+    for name in ("kept", "short", "twin", "copy", "long", "a.jsonl:5", "a.jsonl:3", "some/folder/a.jsonl:4"):
         found = why(name, store)
         assert why(found["id"], store) == found
         assert why(name, store, dataset="p") == found
@@ -121,6 +122,58 @@ def test_row_that_gave_no_task_is_dropped_by_the_miner(store: Store) -> None:
 def test_folded_row_names_the_row_that_stands_for_it(store: Store) -> None:
     end = why("copy", store)["story"][-1]
     assert (end["stage"], end["what"], end["matched"]) == ("dedup", "folded", why("twin", store)["id"])
+
+
+def test_file_and_line_name_a_row_whose_file_gave_it_another_id(store: Store) -> None:
+    for line, row in enumerate(ROWS[:4], start=1):
+        assert why(f"a.jsonl:{line}", store)["source_id"] == row["key"]
+    for nobody in ("a.jsonl:99", "b.jsonl:1", "jsonl:1", "a.jsonl:²", ":1", "a.jsonl:" + "9" * 30):
+        with pytest.raises(SourceError, match="no row"):
+            why(nobody, store)
+
+
+def test_folded_row_names_the_survivor_by_its_source_id_and_how_alike_they_are(store: Store) -> None:
+    end = why("copy", store)["story"][-1]
+    assert (end["rule"], end["value"], end["threshold"]) == ("exact_copy", "1", "1")
+    assert end["matched_source_id"] == "twin"
+    assert f"twin stays instead ({end['matched']})" in call("why", "copy").out
+
+
+def test_adapter_did_not_learn_a_row_that_was_held_out(store: Store) -> None:
+    children = [why(child["id"], store) for name in ("kept", "twin") for child in why(name, store)["made"]]
+    splits = {pack["split"] for child in children for pack in child["packs"]}
+    assert splits == {"train", "val"}
+    for child in children:
+        held_out = {pack["split"] for pack in child["packs"]} == {"val"}
+        assert [adapter["learned"] for adapter in child["adapters"]] == [not held_out]
+        told = call("why", child["id"]).out
+        assert ("held out" in told, "learned it" in told) == (held_out, not held_out)
+
+
+def test_other_versions_and_datasets_that_hold_the_row_are_listed(store: Store) -> None:
+    first = store.manifest("p").ref
+    assert why("twin", store)["elsewhere"] == []
+    own = Path(__file__).with_name("stages_of_ones_own.py")
+    assert call("run", pipeline_file(STAGES[0], f"{{use: '{own}:MaxLength', limit: 300}}", name="a")).code == 0
+    found = why("twin", store)
+    assert found["dataset"] == store.manifest("a").ref
+    (other,) = found["elsewhere"]
+    assert (other["dataset"], other["what"], other["stage"]) == (first, "packed", "pack")
+    learned = any(pack["split"] == "train" for pack in why("twin", store, dataset=first)["packs"])
+    assert other["adapters"] == (["adapters/p"] if learned else [])
+    (back,) = why("twin", store, dataset=first)["elsewhere"]
+    assert (back["dataset"], back["what"], back["rule"]) == (found["dataset"], "dropped", "too_long")
+    assert f"also in {first}: packed at pack" in call("why", "twin").out
+
+
+def test_source_id_that_is_personal_is_not_repeated(here: Path) -> None:
+    rows = [{"key": "kim@naver.com", "text": OTHER}, {"key": "b", "text": KEPT}]
+    Path("a.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
+    assert call("run", pipeline_file(STAGES[0], "normalize", "pii")).code == 0
+    found = why("a.jsonl:1", Store("store"))
+    assert found == why("kim@naver.com", Store("store"))
+    assert "kim@" not in json.dumps(found) + call("why", "a.jsonl:1").out
+    assert why("b", Store("store"))["source_id"] == "b"
 
 
 def test_unknown_id_is_a_source_error(store: Store) -> None:

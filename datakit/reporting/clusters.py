@@ -37,7 +37,7 @@ class Copy:
     source_id: str
     rule: str
     similarity: float | None
-    """Exact Jaccard similarity; None for an exact copy."""
+    """Jaccard similarity; None for an exact copy."""
     here: list[Piece] = field(default_factory=list)
     there: list[Piece] = field(default_factory=list)
 

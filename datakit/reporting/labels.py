@@ -279,6 +279,7 @@ RULES: dict[str, tuple[str, str]] = {
     "unreadable": ("unreadable line", "읽을 수 없는 줄"),
     "empty": ("empty", "빈 글"),
     "too_large": ("file entry too large", "한 건이 너무 큼"),
+    "no_article": ("no article (redirect, talk page)", "문서가 아님(넘겨주기·토론 등)"),
     "no_text": ("no text column", "글이 없음"),
     "bad_turns": ("turns out of order", "대화 차례가 어긋남"),
     "other_language": ("another language than asked for", "요청과 다른 언어"),

@@ -53,12 +53,34 @@ def computing_in(dtype: str, model: Any) -> Iterator[None]:
 def cpu_threads(asked: int) -> Iterator[int]:
     """torch's thread count for a run (0: the cores this process may use); the process's own count comes back after."""
     before = torch.get_num_threads()
-    free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    torch.set_num_threads(asked or free)
+    torch.set_num_threads(asked or cores())
     try:
-        yield asked or free
+        yield asked or cores()
     finally:
         torch.set_num_threads(before)
+
+
+def crowded(threads: int, load: float, cores: int) -> str:
+    """One line if other work keeps this machine busy and torch is about to use several threads; "" if not.
+
+    The number of threads is part of what makes a run repeat, so it is never chosen by the load: the person chooses.
+    """
+    if threads < 2 or load <= cores:
+        return ""
+    return (
+        f"this machine is busy (load {load:.1f} on {cores} cores): {threads} torch threads that wait for one another "
+        "can take many times as long as one; to train with one: --set train.threads=1 (datakit train: --set threads=1)"
+    )
+
+
+def load_average() -> float:
+    """How many processes want a core, over the last minute; 0 where the system doesn't say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def peak_memory(device: str) -> int:

@@ -21,7 +21,15 @@ from datakit_lora.batches import Plan, Row, read_rows
 from datakit_lora.checkpoint import Trained, forget_checkpoints, load_checkpoint, save_checkpoint
 from datakit_lora.checks import learnable, refuse_foreign_rows, refuse_other_tokenizer
 from datakit_lora.config import LoraSettings
-from datakit_lora.device import choose_device, choose_dtype, cpu_threads, peak_memory
+from datakit_lora.device import (
+    choose_device,
+    choose_dtype,
+    cores,
+    cpu_threads,
+    crowded,
+    load_average,
+    peak_memory,
+)
 from datakit_lora.failures import explained
 from datakit_lora.loop import Engine, Progress, evaluate, make_engine, set_training, train
 from datakit_lora.loss import losses_of
@@ -45,6 +53,8 @@ def run(dataset: DatasetManifest, config: LoraSettings, job: TrainJob) -> Adapte
         refuse_foreign_rows([*rows, *held_out], base_settings(base.folder))
         device, dtype = choose_device(config), choose_dtype(config)
         engine, tokenizer = prepare(base, config, device, dtype)
+        if device == "cpu" and (warning := crowded(threads, load_average(), cores())):
+            job.tell(warning)
 
         machine = {"device": device, "dtype": dtype, "threads": threads, "torch": str(torch.__version__)}
         identity = {**config.model_dump(mode="json", exclude=EXECUTION), **machine}

@@ -4,9 +4,10 @@
     DIR/train-00000-of-00002.parquet       a file for each 64 MiB of rows; `validation-...` where rows have a split
     DIR/.datakit-export.json               the files that datakit wrote here, with digests
 
-`datasets.load_dataset(DIR)` opens it, and so do pandas and TRL (`messages` of role and content). Rows keep their order;
-a column that is null in all rows is left out. Files of other people in DIR are never touched: an equal export is left
-alone, a missing or changed file is written again, a file of an older export goes. New files appear by rename.
+`datasets.load_dataset(DIR)` opens it, and so do pandas and TRL (`messages` of role and content); one without any rows
+opens with streaming=True, since `datasets` refuses such a split otherwise. Rows keep their order; a column that is null
+in all rows is left out. Files of other people in DIR are never touched: an equal export is left alone, a missing or
+changed file is written again, a file of an older export goes. New files appear by rename.
 
 Memory: one output file a split. Rows are read twice: first for the columns, then to be written. A second export of the
 same rows only compares digests.

@@ -40,7 +40,9 @@ def card(kind: Kind, survey: Survey, files: Sequence[str]) -> bytes:
         lines += [f"| {name} | {count:,} |" for name, count in sorted(survey.licences.items())]
     lines += ["", "| column | type |", "|---|---|", *(f"| `{c.name}` | {_words(c.type)} |" for c in schema)]
     lines += ["", "```python", "from datasets import load_dataset", ""]
-    lines += ['rows = load_dataset("PATH/OF/THIS/FOLDER")', "```"]
+    # `datasets` refuses a split without rows unless it streams.
+    streaming = "" if survey.rows else ", streaming=True"
+    lines += [f'rows = load_dataset("PATH/OF/THIS/FOLDER"{streaming})', "```"]
     return ("\n".join(lines) + "\n").encode()
 
 

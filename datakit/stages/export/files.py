@@ -76,7 +76,11 @@ class _Split:
 def _write_parquet(table: pa.Table, path: Path) -> None:
     import pyarrow.parquet as pq
 
-    pq.write_table(table.combine_chunks(), path, compression="zstd", row_group_size=GROUP_ROWS)
+    if table.num_rows:
+        pq.write_table(table.combine_chunks(), path, compression="zstd", row_group_size=GROUP_ROWS)
+    else:
+        # `datasets` trips over an empty row group; without any it reads the columns.
+        pq.ParquetWriter(path, table.schema, compression="zstd").close()
 
 
 def _write_jsonl(table: pa.Table, path: Path) -> None:
