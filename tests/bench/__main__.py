@@ -16,6 +16,7 @@ BENCHES = (
     ("pipeline", "bench_pipeline", ["--grow", "5"], (CORPUS,)),
     ("ingest", "bench_ingest", [], (CORPUS,)),
     ("cleaning", "bench_cleaning", [str(CORPUS)], (CORPUS,)),
+    ("quality", "bench_quality", [str(CORPUS)], (CORPUS,)),
     ("dedup", "bench_dedup", [str(CORPUS), str(TRUTH), "--peer"], (CORPUS, TRUTH)),
     ("pii", "bench_pii", ["--presidio"], ()),
     ("tokens", "bench_tokens", [], ()),

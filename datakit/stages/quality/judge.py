@@ -12,11 +12,11 @@ are kept; limits are compared as float32 too, so that 0.3 is 0.3.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from datakit.outcome import Drop
-from datakit.stages.quality.profiles import RULES, Rule
+from datakit.stages.quality.profiles import Rule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Judge:
     """The rules of one profile, with the stage's own thresholds over it."""
 
-    def __init__(self, thresholds: Mapping[str, float]) -> None:
-        self.rules = [(rule, thresholds[rule.setting]) for rule in RULES if rule.setting in thresholds]
+    def __init__(self, rules: Sequence[Rule], thresholds: Mapping[str, float]) -> None:
+        self.rules = [(rule, thresholds[rule.setting]) for rule in rules if rule.setting in thresholds]
 
     def failures(self, measured: Mapping[str, Floats], at: Any, counters: Counter[str]) -> dict[int, list[Drop]]:
         """The rules that each of the rows `at` fails, in order; `counters` gets how often each rule fails."""
