@@ -96,13 +96,16 @@ def _hashed(word: str) -> int:
 
 _MARKS = _marks()
 _STOPS = np.array([_hashed(word) for word in STOP_WORDS], np.uint64)
+_STOP_BITS = np.uint64(sum({1 << (_hashed(word) & 63) for word in STOP_WORDS}))
 _LOREM, _JAVASCRIPT, _POLICY = 1, 2, 4
 _PHRASES = (("lorem ipsum", _LOREM), ("javascript", _JAVASCRIPT), *((phrase, _POLICY) for phrase in POLICIES))
 _PHRASE_BYTES = np.frombuffer("".join(phrase for phrase, _ in _PHRASES).encode(), np.uint8)
 _PHRASE_ENDS = np.cumsum([len(phrase) for phrase, _ in _PHRASES])
 _PHRASE_BITS = np.array([bit for _, bit in _PHRASES])
-_BEGINS_PHRASE = np.zeros(256, np.bool_)
-_BEGINS_PHRASE[[ord(case) for phrase, _ in _PHRASES for case in (phrase[0], phrase[0].upper())]] = True
+_SECOND = np.zeros(256, np.uint8)
+"""By the first byte of a phrase, in either case: its second. Phrases with one first letter share the second."""
+for _phrase, _ in _PHRASES:
+    _SECOND[[ord(_phrase[0]), ord(_phrase[0].upper())]] = ord(_phrase[1])
 _EDIT, _NEEDED = np.frombuffer(b"edit]", np.uint8), np.frombuffer(b"citation needed]", np.uint8)
 
 
@@ -279,7 +282,7 @@ def _words(data: Any, start: int, end: int, newlines: int, hashes: Any, lengths:
         if signs < length:
             plain += 1
             plain_size += length
-        if 2 <= length <= 4:
+        if 2 <= length <= 4 and _STOP_BITS >> (value & np.uint64(63)) & np.uint64(1):
             for k in range(_STOPS.size):
                 if value == _STOPS[k]:
                     stops |= 1 << k
@@ -300,13 +303,13 @@ def _ngrams(hashes: Any, lengths: Any, count: int, size: int, tables: Any, line:
         sums[k + 1] = sums[k] + lengths[k]
     alive, whole = count, max(size, 1)
     for n in range(1, NGRAMS + 1):
-        count_ngrams(hashes, grams, living, slots, sums, alive, count, n, table, counts)
-        alive = survivors(living, slots, counts, alive, count, n)
+        count_ngrams(hashes, grams, living, slots, sums, alive, n, table, counts)
+        alive = survivors(living, slots, counts, alive)
         if 2 <= n <= 4 and count >= n:
             top, first = 1, 0
             for j in range(alive):
                 if counts[slots[j]] > top:
-                    top, first = int(counts[slots[j]]), living[j]
+                    top, first = int(counts[slots[j]]), int(living[j])
             line[2 + n] = top * (sums[first + n] - sums[first] + n - 1) / whole
         elif n >= 5:
             line[2 + n] = repeated(living, slots, sums, counts, alive, n) / whole
@@ -354,8 +357,10 @@ def _c4_line(data: Any, start: int, end: int) -> tuple[bool, bool, int]:
             length += cited - i
             i = cited
             continue
-        point, after = decode(data, i, end)
-        blank = char_class(point) == SPACE
+        blank, after = byte == 32, i + 1
+        if byte < 32 or byte >= 128:
+            point, after = decode(data, i, end)
+            blank = char_class(point) == SPACE
         if blank:
             length = 0
         else:
@@ -363,7 +368,7 @@ def _c4_line(data: Any, start: int, end: int) -> tuple[bool, bool, int]:
             length += 1
             if length > LONG_WORD:
                 return False, False, 0
-        if _BEGINS_PHRASE[byte]:
+        if _SECOND[byte] and i + 1 < end and data[i + 1] | 32 == _SECOND[byte]:
             found |= _phrases_at(data, i, end)
         brace = brace or byte == 123
         if byte == 46 or byte == 33 or byte == 63:

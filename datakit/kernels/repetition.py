@@ -4,8 +4,8 @@
     repeats           keys that came before, as a share of the keys and of their sizes
     measure_ngrams    different words, top 2- to 4-grams, repeated 5- to 10-grams
 
-A repeated n-gram begins with a repeated (n-1)-gram, so only positions that still repeat are looked up again: of
-ordinary prose few are left after n = 3, and the table shrinks with them until it lies in the nearest cache.
+A repeated n-gram begins and ends with a repeated (n-1)-gram, so only positions where both still repeat are looked up
+again: of ordinary prose few are left after n = 3, and the table shrinks with them until it lies in the nearest cache.
 Cost: about 4 ms a MB of prose. The plain-Python meaning stands in kernels/signals_reference.py.
 """
 
@@ -93,8 +93,8 @@ def measure_ngrams(hashes: Any, lengths: Any, count: int, scratch: Any, out: Any
         sums[k + 1] = sums[k] + lengths[k]
     total, alive = max(sums[count], 1), count
     for n in range(1, NGRAMS + 1):
-        best, different = count_ngrams(hashes, grams, living, slots, sums, alive, count, n, table, counts)
-        alive = survivors(living, slots, counts, alive, count, n)
+        best, different = count_ngrams(hashes, grams, living, slots, sums, alive, n, table, counts)
+        alive = survivors(living, slots, counts, alive)
         if n == 1:
             out[0] = different / max(count, 1)
         elif n <= 4:
@@ -107,15 +107,17 @@ def measure_ngrams(hashes: Any, lengths: Any, count: int, scratch: Any, out: Any
 
 @kernel
 def count_ngrams(
-    hashes: Any, grams: Any, living: Any, slots: Any, sums: Any, alive: int, count: int, n: int, table: Any, counts: Any
+    hashes: Any, grams: Any, living: Any, slots: Any, sums: Any, alive: int, n: int, table: Any, counts: Any
 ) -> tuple[int, int]:
     """Count the n-grams at the living positions; the most characters that one of them fills, and how many differ."""
     mask = cleared(table, alive)
     best, different = 0, 0
     for j in range(alive):
         k = living[j]
-        if k > count - n:
-            break
+        # Of a repeated n-gram both (n-1)-grams repeat: the one that ends it lives at the next position.
+        if n > 1 and (j + 1 == alive or living[j + 1] != k + 1):
+            slots[j] = -1
+            continue
         value = (grams[k] ^ hashes[k + n - 1]) * _BASE
         value ^= value >> np.uint64(31)
         grams[k] = value
@@ -132,11 +134,11 @@ def count_ngrams(
 
 
 @kernel
-def survivors(living: Any, slots: Any, counts: Any, alive: int, count: int, n: int) -> int:
+def survivors(living: Any, slots: Any, counts: Any, alive: int) -> int:
     """Keep the positions whose n-gram repeats; how many there are."""
     left = 0
     for j in range(alive):
-        if living[j] <= count - n and counts[slots[j]] >= 2:
+        if slots[j] >= 0 and counts[slots[j]] >= 2:
             living[left], slots[left] = living[j], slots[j]
             left += 1
     return left
