@@ -23,7 +23,8 @@ from tests.test_quality import BAD, GOOD, rules, run
 
 PROSE = {
     "ko": "공유기를 처음 켜면 초록 불이 세 번 깜빡입니다. 설정 화면은 브라우저에서 열 수 있습니다. "
-    "비밀번호는 상자 바닥의 스티커에 적혀 있습니다. 비밀번호를 바꾼 뒤에는 공유기가 한 번 다시 켜지기 때문에 연결이 잠시 끊깁니다.",
+    "비밀번호는 상자 바닥의 스티커에 적혀 있습니다. "
+    "비밀번호를 바꾼 뒤에는 공유기가 한 번 다시 켜지기 때문에 연결이 잠시 끊깁니다.",
     "en": "The harbour office closes at six because the last ferry leaves at half past five. Tickets are sold at the "
     "kiosk beside the pier. A return ticket is valid for two days, and children under six travel free of charge.",
 }
@@ -53,7 +54,9 @@ def test_code_profile_keeps_code_and_drops_what_a_machine_wrote() -> None:
         "import os\n\n\ndef size_of(path):\n    total = os.path.getsize(path)\n    return {'path': path, 'b': total}\n"
     )
     assert run([code], profile="code").rows.num_rows == 1
-    assert rules(run([";".join(f"var a{n}=b{n}" for n in range(400))], profile="code")) == ["long_lines"]
+    assert rules(
+        run([";".join(f"var {chr(97 + n % 26)}{chr(97 + n // 26)}=foo" for n in range(400))], profile="code")
+    ) == ["long_lines"]
     assert rules(run(["\n".join(f"{n}, {n * 7}, {n * 13}, x" for n in range(100, 140))], profile="code")) == ["digits"]
 
 
