@@ -12,8 +12,10 @@ for its first rule; the other rules that the row fails stand in `further`.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,22 +54,38 @@ def drops_table(rows: list[tuple[str, str, Drop]], stage: str = "") -> pa.Table:
     """The sidecar table of some (id, source_id, Drop). The runner fills in `stage` where it is left empty."""
     import pyarrow as pa
 
-    records = [
-        {
-            "id": row_id,
-            "source_id": source_id,
-            "stage": stage,
-            **_told(drop),
-            "matched": drop.matched,
-            "further": [_told(other) for other in drop.further] or None,
-        }
-        for row_id, source_id, drop in rows
-    ]
-    return pa.Table.from_pylist(records, drops_schema())
+    drops = [drop for _, _, drop in rows]
+    columns = {
+        "id": [row_id for row_id, _, _ in rows],
+        "source_id": [source_id for _, source_id, _ in rows],
+        "stage": [stage] * len(rows),
+        **_told(drops),
+        "matched": [drop.matched for drop in drops],
+    }
+    arrays = [pa.array(values, pa.large_string()) for values in columns.values()]
+    return pa.Table.from_arrays([*arrays, _further(drops)], schema=drops_schema())
 
 
-def _told(drop: Drop) -> dict[str, str | None]:
-    return {"rule": drop.rule, "value": spell(drop.value), "threshold": spell(drop.threshold)}
+def _told(drops: Sequence[Drop]) -> dict[str, list[str | None]]:
+    return {
+        "rule": [drop.rule for drop in drops],
+        "value": [spell(drop.value) for drop in drops],
+        "threshold": [spell(drop.threshold) for drop in drops],
+    }
+
+
+def _further(drops: Sequence[Drop]) -> pa.Array:
+    """The column of further rules: lists of structs, null where there are none."""
+    import pyarrow as pa
+
+    kind = drops_schema().field("further").type
+    told = _told([other for drop in drops for other in drop.further])
+    structs = pa.StructArray.from_arrays(
+        [pa.array(values, pa.large_string()) for values in told.values()], fields=list(kind.value_type)
+    )
+    starts = [0, *accumulate(len(drop.further) for drop in drops)]
+    offsets = [start if drop.further else None for start, drop in zip(starts, drops, strict=False)]
+    return pa.ListArray.from_arrays(pa.array([*offsets, starts[-1]], pa.int32()), structs, type=kind)
 
 
 @dataclass(slots=True)

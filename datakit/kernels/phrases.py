@@ -11,7 +11,7 @@ Marks are further groups of phrases that cover nothing: for each it is counted h
 
 What counts as the same: ASCII case, and white space of any length and kind. A phrase that begins or ends with an ASCII
 letter or digit matches whole words only; Hangul matches inside a word, since particles stick to it.
-Cost: about 4 ms a MB whatever the number of phrases. Source: Aho and Corasick, 1975.
+Cost: about 5 ms a MB whatever the number of phrases. Source: Aho and Corasick, 1975.
 """
 
 from __future__ import annotations

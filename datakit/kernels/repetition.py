@@ -4,8 +4,8 @@
     repeats           keys that came before, as a share of the keys and of their sizes
     measure_ngrams    different words, top 2- to 4-grams, repeated 5- to 10-grams
 
-A repeated n-gram begins with a repeated (n-1)-gram, so only positions that still repeat are looked up again: of
-ordinary prose few are left after n = 3, and the table shrinks with them until it lies in the nearest cache.
+A repeated n-gram begins and ends with a repeated (n-1)-gram, so only positions where both still repeat are looked up
+again: of ordinary prose few are left after n = 3, and the table shrinks with them until it lies in the nearest cache.
 Cost: about 4 ms a MB of prose. The plain-Python meaning stands in kernels/signals_reference.py.
 """
 
@@ -24,7 +24,7 @@ _BASE = np.uint64(0xD6E8FEB86659FD93)
 @kernel
 def scratch(room: int) -> Any:
     """Table of keys, counts by slot, n-gram hashes, living positions, their slots, sums of lengths."""
-    size = np.int64(_mask(room)) + 1
+    size = np.int64(slots_for(room)) + 1
     return (
         np.zeros(size, np.uint64),
         np.empty(size, np.int32),
@@ -36,7 +36,7 @@ def scratch(room: int) -> Any:
 
 
 @kernel
-def _mask(count: int) -> Any:
+def slots_for(count: int) -> Any:
     """The part of the table that `count` keys need, half of it free."""
     slots = 16
     while slots < 2 * count:
@@ -45,15 +45,15 @@ def _mask(count: int) -> Any:
 
 
 @kernel
-def _cleared(table: Any, count: int) -> Any:
-    mask = _mask(count)
+def cleared(table: Any, count: int) -> Any:
+    mask = slots_for(count)
     for k in range(np.int64(mask) + 1):
         table[k] = 0
     return mask
 
 
 @kernel
-def _slot(key: Any, table: Any, mask: Any) -> Any:
+def slot_of(key: Any, table: Any, mask: Any) -> Any:
     """The slot of `key`, or the free slot (0) where it belongs."""
     at = key & mask
     while table[at] != key and table[at] != 0:
@@ -66,11 +66,11 @@ def repeats(keys: Any, sizes: Any, count: int, table: Any) -> tuple[float, float
     """Among `count` keys: the share that came before, and their share of the sizes."""
     if count < 2:
         return 0.0, 0.0
-    mask = _cleared(table, count)
+    mask = cleared(table, count)
     again, weight, total = 0, 0, 0
     for k in range(count):
         key = keys[k] | np.uint64(1)
-        at = _slot(key, table, mask)
+        at = slot_of(key, table, mask)
         total += sizes[k]
         if table[at] == key:
             again += 1
@@ -93,34 +93,36 @@ def measure_ngrams(hashes: Any, lengths: Any, count: int, scratch: Any, out: Any
         sums[k + 1] = sums[k] + lengths[k]
     total, alive = max(sums[count], 1), count
     for n in range(1, NGRAMS + 1):
-        best, different = _count(hashes, grams, living, slots, sums, alive, count, n, table, counts)
-        alive = _survivors(living, slots, counts, alive, count, n)
+        best, different = count_ngrams(hashes, grams, living, slots, sums, alive, n, table, counts)
+        alive = survivors(living, slots, counts, alive)
         if n == 1:
             out[0] = different / max(count, 1)
         elif n <= 4:
             out[n - 1] = best / total
         else:
-            out[n - 1] = _repeated(living, slots, sums, counts, alive, n) / total
+            out[n - 1] = repeated(living, slots, sums, counts, alive, n) / total
         if alive == 0:
             break
 
 
 @kernel
-def _count(
-    hashes: Any, grams: Any, living: Any, slots: Any, sums: Any, alive: int, count: int, n: int, table: Any, counts: Any
+def count_ngrams(
+    hashes: Any, grams: Any, living: Any, slots: Any, sums: Any, alive: int, n: int, table: Any, counts: Any
 ) -> tuple[int, int]:
     """Count the n-grams at the living positions; the most characters that one of them fills, and how many differ."""
-    mask = _cleared(table, alive)
+    mask = cleared(table, alive)
     best, different = 0, 0
     for j in range(alive):
         k = living[j]
-        if k > count - n:
-            break
+        # Of a repeated n-gram both (n-1)-grams repeat: the one that ends it lives at the next position.
+        if n > 1 and (j + 1 == alive or living[j + 1] != k + 1):
+            slots[j] = -1
+            continue
         value = (grams[k] ^ hashes[k + n - 1]) * _BASE
         value ^= value >> np.uint64(31)
         grams[k] = value
         key = value | np.uint64(1)
-        at = _slot(key, table, mask)
+        at = slot_of(key, table, mask)
         slots[j] = at
         if table[at] != key:
             table[at], counts[at] = key, 1
@@ -132,18 +134,18 @@ def _count(
 
 
 @kernel
-def _survivors(living: Any, slots: Any, counts: Any, alive: int, count: int, n: int) -> int:
+def survivors(living: Any, slots: Any, counts: Any, alive: int) -> int:
     """Keep the positions whose n-gram repeats; how many there are."""
     left = 0
     for j in range(alive):
-        if living[j] <= count - n and counts[slots[j]] >= 2:
+        if slots[j] >= 0 and counts[slots[j]] >= 2:
             living[left], slots[left] = living[j], slots[j]
             left += 1
     return left
 
 
 @kernel
-def _repeated(living: Any, slots: Any, sums: Any, counts: Any, alive: int, n: int) -> int:
+def repeated(living: Any, slots: Any, sums: Any, counts: Any, alive: int, n: int) -> int:
     """Characters in n-grams met before, from left to right; the words of a repeat are passed over."""
     total, free = 0, 0
     for j in range(alive):

@@ -256,11 +256,11 @@ def _text(
                 latin += 1
                 last = point
                 if point < 128:
-                    consonant: Any = _CONSONANT[point]
+                    consonant = _CONSONANT[point]
                     run = (run + 1) * consonant
                     longest = max(longest, run)
                     vowels += 1 - consonant
-                    lower += point >> 5 & 1
+                    lower += int(point >> 5 & 1)
                     point |= 32
                 else:
                     vowels += 1

@@ -10,6 +10,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from datakit.stages.quality.datatrove import RULES as DATATROVE_RULES
+
 WORDS: dict[str, tuple[str, str]] = {
     "report": ("Dataset report", "데이터셋 보고서"),
     "language": ("Language", "언어"),
@@ -343,6 +345,8 @@ RULES: dict[str, tuple[str, str]] = {
     "too_short": ("too short", "너무 짧음"),
     "nothing_trained": ("nothing to learn", "학습할 부분 없음"),
 }
+
+RULES |= {rule.name: (f"datatrove: {rule.name[3:]}", f"datatrove: {rule.name[3:]}") for rule in DATATROVE_RULES}
 
 PERSONAL: dict[str, tuple[str, str]] = {
     "EMAIL": ("E-mail address", "이메일"),

@@ -17,6 +17,7 @@ BENCHES = (
     ("ingest", "bench_ingest", [], (CORPUS,)),
     ("cleaning", "bench_cleaning", [str(CORPUS)], (CORPUS,)),
     ("language", "bench_language", [], ()),
+    ("quality", "bench_quality", [str(CORPUS)], (CORPUS,)),
     ("dedup", "bench_dedup", [str(CORPUS), str(TRUTH), "--peer"], (CORPUS, TRUTH)),
     ("index", "bench_index", ["--peer"], ()),
     ("passages", "bench_passages", [], (CORPUS,)),

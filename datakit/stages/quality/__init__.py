@@ -1,12 +1,14 @@
-"""quality: some thirty signals of every text in one pass, and rules with thresholds over them.
+"""quality: some forty signals of every text in one pass, and rules with thresholds over them.
 
-The signals of all rows, kept and dropped, are written beside the shard (`quality.*`), so that a threshold can be
-moved with the figures at hand. A row that fails several rules is dropped once, for the first in the order of
-profiles.RULES; the counters name every rule it fails (`fails few_words`: 12). Thresholds come from a profile
-(profiles.py, with sources); each can be set alone. Korean is measured in eojeol and syllables, with particles for
-stop words; nothing is taken over from English unseen.
+The signals of all rows, kept and dropped, are kept under a key without thresholds (`quality.*`), so that a moved
+threshold measures nothing again and `datakit rethreshold` tells what it would do. A row that fails several rules is
+dropped once, for the first in the order of profiles.RULES; its drop names the others too (`further`), and the counters
+count every rule that fails (`fails few_words`: 12). Rows that stay get `quality.score` (judge.py). Thresholds come from
+a profile (profiles.py, with sources); each can be set alone. Korean is measured in eojeol and syllables, with particles
+for stop words; nothing is taken over from English unseen.
 
-Cost: about 35 MB/s a core (kernels/signals.py, kernels/phrases.py).
+Cost: about 18 ms a MB (kernels/signals.py, kernels/phrases.py). A text of 50 MB takes a second and 500 MB of memory;
+repetition is looked for in its first million words. The profile `datatrove` takes twice that, and 2 GB.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from datakit.errors import ConfigError, Problem
 from datakit.schemas import Kind
 from datakit.stage import Drop, Env, Field, FileRef, Judged, MeasuredStage, MeasureWork
+from datakit.stages.quality import datatrove
 from datakit.stages.quality.judge import Judge, drop_of
 from datakit.stages.quality.profiles import PROFILES, RULES, profile_for
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+DATATROVE = "datatrove"
 SCORE = "quality.score"
 SIGNALS_VERSION = 2
 """Raised when a signal's meaning changes: signals that were kept are then measured again."""
@@ -30,7 +34,16 @@ Share = Annotated[float, Field(ge=0, le=1)] | None
 Count = Annotated[int, Field(ge=0)] | None
 Length = Annotated[float, Field(ge=0)] | None
 Profile = Literal[
-    "auto", "general-en", "general-ko", "web-en", "web-ko", "instruction-en", "instruction-ko", "code", "off"
+    "auto",
+    "general-en",
+    "general-ko",
+    "web-en",
+    "web-ko",
+    "instruction-en",
+    "instruction-ko",
+    "code",
+    "datatrove",
+    "off",
 ]
 
 
@@ -38,11 +51,12 @@ class Quality(MeasuredStage):
     """Measures every text and drops what fails a threshold: too short, repeated, boilerplate, mash, keyword lists."""
 
     use: ClassVar[str] = "quality"
-    rules: ClassVar[tuple[str, ...]] = tuple(rule.name for rule in RULES)
+    version: ClassVar[int] = 2
+    rules: ClassVar[tuple[str, ...]] = tuple(rule.name for rule in (*RULES, *datatrove.RULES))
 
     profile: Profile = "auto"
     """Where thresholds come from; auto: general-* for documents, instruction-* for examples, by each row's language.
-    code: for source code, which no row is taken for unless told."""
+    code: for source code, which no row is taken for unless told. datatrove: its filters, by its definitions."""
     phrases: FileRef = ""
     """A text file with further boilerplate phrases, one a line."""
     toxic_words: FileRef = ""
@@ -126,6 +140,8 @@ class Quality(MeasuredStage):
     """Most perplexity under the model `perplexity`; 20 to 60 for plain prose the model knows, 1000 for word salad."""
 
     def measures(self) -> dict[str, Any]:
+        if self.profile == DATATROVE:
+            return {"use": self.use, "signals": SIGNALS_VERSION, "definitions": DATATROVE}
         settings = self.identity()
         lists = {name: settings[name] for name in ("phrases", "toxic_words")}
         return {"use": self.use, "signals": SIGNALS_VERSION, "perplexity": settings["perplexity"], **lists}
@@ -144,6 +160,9 @@ class Quality(MeasuredStage):
         for given, limit in (("toxic_words", "max_toxic_share"), ("perplexity", "max_perplexity")):
             if getattr(self, limit) is not None and not getattr(self, given):
                 found.append(Problem(limit, f"needs `{given}`", f"give `{given}`, or leave `{limit}` out"))
+        if self.profile == DATATROVE:
+            told = "the profile `datatrove` has definitions and thresholds of its own"
+            found += [Problem(name, told, "leave it out, or choose another profile") for name in self._own()]
         if self.perplexity is not None:
             from datakit.models import find_base
 
@@ -154,8 +173,10 @@ class Quality(MeasuredStage):
         return found
 
     def measure(self, env: Env) -> MeasureWork:
-        from datakit.stages.quality.measuring import opened
+        from datakit.stages.quality.measuring import opened, opened_as_datatrove
 
+        if self.profile == DATATROVE:
+            return opened_as_datatrove(env)
         return opened(self.phrases, self.toxic_words, self.perplexity, env)
 
     def judge(self, signals: pa.RecordBatch, kind: Kind) -> Judged:
@@ -164,24 +185,36 @@ class Quality(MeasuredStage):
 
         measured = {name.removeprefix("quality."): signals.column(name).to_numpy() for name in signals.schema.names[2:]}
         rows_of: dict[str, list[int]] = {}
+        for row, profile in enumerate(self._profiles(signals, measured, kind)):
+            rows_of.setdefault(profile, []).append(row)
+        verdicts: list[Drop | None] = [None] * signals.num_rows
+        scores, counters = np.ones(signals.num_rows, np.float32), Counter[str]()
+        for name, rows in sorted(rows_of.items()):
+            judge, at = self._judge_of(name), np.array(rows)
+            scores[at] = judge.scores(measured, at)
+            for row, failed in judge.failures(measured, at, counters).items():
+                verdicts[row] = drop_of(failed)
+        return Judged(verdicts, counters, {SCORE: pa.array(scores)})
+
+    def _profiles(self, signals: pa.RecordBatch, measured: dict[str, Any], kind: Kind) -> list[str]:
+        """The profile of every row."""
+        if self.profile != "auto":
+            return [self.profile] * signals.num_rows
         scripts = zip(
             signals.column("lang").to_pylist(),
             measured["hangul_share"].tolist(),
             measured["latin_share"].tolist(),
             strict=True,
         )
-        for row, (lang, hangul, latin) in enumerate(scripts):
-            rows_of.setdefault(profile_for(self.profile, kind, lang, hangul, latin), []).append(row)
-        verdicts: list[Drop | None] = [None] * signals.num_rows
-        scores, counters = np.ones(signals.num_rows, np.float32), Counter[str]()
-        for name, rows in sorted(rows_of.items()):
-            judge, at = Judge(self.thresholds(name)), np.array(rows)
-            scores[at] = judge.scores(measured, at)
-            for row, failed in judge.failures(measured, at, counters).items():
-                verdicts[row] = drop_of(failed)
-        return Judged(verdicts, counters, {SCORE: pa.array(scores)})
+        return [profile_for(kind, lang, hangul, latin) for lang, hangul, latin in scripts]
 
-    def thresholds(self, profile: str) -> dict[str, float]:
-        """The limits for rows of a profile, by setting: the profile's, and the stage's own over them."""
+    def _judge_of(self, profile: str) -> Judge:
+        """The rules of a profile, with the stage's own thresholds over the profile's."""
+        if profile == DATATROVE:
+            return Judge(datatrove.RULES, datatrove.THRESHOLDS)
+        return Judge(RULES, PROFILES[profile] | self._own())
+
+    def _own(self) -> dict[str, float]:
+        """The thresholds that the stage was given, by setting."""
         own = {rule.setting: getattr(self, rule.setting) for rule in RULES}
-        return PROFILES[profile] | {name: value for name, value in own.items() if value is not None}
+        return {name: value for name, value in own.items() if value is not None}

@@ -12,11 +12,11 @@ are kept; limits are compared as float32 too, so that 0.3 is 0.3.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from datakit.outcome import Drop
-from datakit.stages.quality.profiles import RULES, Rule
+from datakit.stages.quality.profiles import Rule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,21 +27,19 @@ if TYPE_CHECKING:
 class Judge:
     """The rules of one profile, with the stage's own thresholds over it."""
 
-    def __init__(self, thresholds: Mapping[str, float]) -> None:
-        self.rules = [(rule, thresholds[rule.setting]) for rule in RULES if rule.setting in thresholds]
+    def __init__(self, rules: Sequence[Rule], thresholds: Mapping[str, float]) -> None:
+        self.rules = [(rule, thresholds[rule.setting]) for rule in rules if rule.setting in thresholds]
 
     def failures(self, measured: Mapping[str, Floats], at: Any, counters: Counter[str]) -> dict[int, list[Drop]]:
         """The rules that each of the rows `at` fails, in order; `counters` gets how often each rule fails."""
-        import numpy as np
 
         found: dict[int, list[Drop]] = {}
         for rule, threshold in self._asked(measured):
-            values, limits, failed = _failing(rule, threshold, measured, at)
-            for k in np.flatnonzero(failed).tolist():
-                limit = float(f"{float(limits[k]):.6g}")
-                told = Drop(rule.name, float(values[k]), int(limit) if limit.is_integer() else limit)
-                found.setdefault(int(at[k]), []).append(told)
-                counters[f"fails {rule.name}"] += 1
+            places, values, limits = _failing(rule, threshold, measured, at)
+            for row, value, limit in zip(at[places].tolist(), values.tolist(), limits, strict=True):
+                found.setdefault(row, []).append(Drop(rule.name, value, limit))
+            if len(places):
+                counters[f"fails {rule.name}"] += len(places)
         return found
 
     def scores(self, measured: Mapping[str, Floats], at: Any) -> Floats:
@@ -64,18 +62,28 @@ def drop_of(failed: list[Drop]) -> Drop:
     return Drop(first.rule, first.value, first.threshold, further=tuple(further))
 
 
-def _failing(rule: Rule, threshold: float, measured: Mapping[str, Floats], at: Any) -> tuple[Floats, Floats, Any]:
-    """(value, limit, whether it fails) for the rows `at`; of several signals the first that fails is told."""
+def _failing(
+    rule: Rule, threshold: float, measured: Mapping[str, Floats], at: Any
+) -> tuple[Any, Floats, list[float | int]]:
+    """(places in `at` of the rows that fail, value, limit); of several signals the first that fails is told."""
     import numpy as np
 
-    values, limits = np.zeros(len(at), np.float32), np.zeros(len(at), np.float32)
-    failed = np.zeros(len(at), np.bool_)
+    first = np.full(len(at), -1)
     judged = measured[rule.unit][at] >= rule.least_units if rule.least_units else np.ones(len(at), np.bool_)
-    for signal, share in rule.signals:
+    values = np.zeros(len(at), np.float32)
+    for number, (signal, share) in enumerate(rule.signals):
         found, limit = measured[signal][at], np.float32(threshold * share)
-        new = judged & ~failed & (found < limit if rule.side == "least" else found > limit)
-        values[new], limits[new], failed[new] = found[new], limit, True
-    return values, limits, failed
+        new = judged & (first < 0) & (found < limit if rule.side == "least" else found > limit)
+        values[new], first[new] = found[new], number
+    places = np.flatnonzero(first >= 0)
+    told = [_plain(threshold * share) for _, share in rule.signals]
+    return places, values[places], [told[number] for number in first[places].tolist()]
+
+
+def _plain(limit: float) -> float | int:
+    """A limit as it is told: whole numbers without a point."""
+    rounded = float(f"{limit:.6g}")
+    return int(rounded) if rounded.is_integer() else rounded
 
 
 def _room(rule: Rule, threshold: float, measured: Mapping[str, Floats], at: Any) -> Any:

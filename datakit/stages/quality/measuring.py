@@ -88,6 +88,22 @@ def opened(phrases_file: str, toxic_file: str, base: str | None, env: Env) -> Me
     return measure
 
 
+def opened_as_datatrove(env: Env) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+    """The measuring function of the profile `datatrove`."""
+    from datakit.kernels import datatrove
+    from datakit.kernels.characters import buffers
+    from datakit.kernels.compiled import announce
+    from datakit.stages.quality.datatrove import PREFIX as OWN
+
+    announce(env.tell, "text kernels", datatrove.measure)
+
+    def measure(batch: pa.RecordBatch) -> pa.RecordBatch:
+        table = datatrove.measure(*buffers(text_view(batch)))
+        return signals_batch(batch, {f"{OWN}{name}": table[:, k] for k, name in enumerate(datatrove.SIGNALS)})
+
+    return measure
+
+
 def signals_batch(batch: pa.RecordBatch, found: dict[str, Floats]) -> pa.RecordBatch:
     """The signals of some rows as they are kept: id, language, float32 columns."""
     import numpy as np

@@ -210,11 +210,8 @@ PROFILES: dict[str, dict[str, float]] = {
 words of one."""
 
 
-def profile_for(chosen: str, kind: str, lang: str | None, hangul_share: float, latin_share: float) -> str:
-    """The profile of one row: the chosen one, or by the kind of row and its language, or by its script if that is
-    unknown."""
-    if chosen != "auto":
-        return chosen
+def profile_for(kind: str, lang: str | None, hangul_share: float, latin_share: float) -> str:
+    """The profile of one row, by the kind of row and its language, or by its script if that is unknown."""
     family = "instruction" if kind == "example" else "general"
     if lang in (None, "", "und"):
         lang = "ko" if hangul_share >= 0.3 else "en" if latin_share >= 0.9 else None
