@@ -47,7 +47,7 @@ class ShardRecord(Record):
     signals: bool = False
     """Whether a sidecar with measured signals stands beside the shard."""
     source: str = ""
-    """Name of the source file this shard was read from, "" after a corpus stage."""
+    """The file, or the files, that this shard was read from, for messages; "" behind a corpus stage."""
 
 
 class StepRecord(Record):
