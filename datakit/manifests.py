@@ -47,7 +47,7 @@ class ShardRecord(Record):
     drops: int = 0
     """Rows in the drop sidecar; 0: there is no sidecar."""
     source: str = ""
-    """Name of the source file this shard was read from, "" after a corpus stage."""
+    """The file, or the files, that this shard was read from, for messages; "" behind a corpus stage."""
 
 
 class StepRecord(Record):

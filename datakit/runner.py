@@ -153,6 +153,8 @@ class _Walk:
         here = len(todo) < self.executor.workers
         reading = iter(()) if here else self._progress(stage.name, read_source, todo, len(todo))
         steps: list[StepRecord] = []
+        if here and todo:
+            self.report(Event(stage.name, 0, len(todo)))
         for job in jobs:
             if job.key in done or not here:
                 step = done[job.key] if job.key in done else next(reading)
@@ -191,7 +193,7 @@ class _Walk:
 
     def _rows(self, stages: list[RowStage]) -> bool:
         recipes = tuple(key_of(stage.keyed_as(self.seed)) for stage in stages)
-        last, env = tuple(stages), self.env
+        fused, env = tuple(stages), self.env
         chains: list[tuple[str, ...]] = []
         done: dict[str, ShardRecord] = {}
 
@@ -202,7 +204,7 @@ class _Walk:
                 record = self.store.record(keys[-1])
                 self._count(int(record is not None), int(record is None))
                 if record is None:
-                    yield RowsJob(self.store, last, recipes, shard.key, shard.source, keys, env, self.batch_rows)
+                    yield RowsJob(self.store, fused, recipes, shard.key, shard.source, keys, env, self.batch_rows)
                 else:
                     done[record.key] = record
 

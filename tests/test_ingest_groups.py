@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datakit.errors import SourceError, StageError
+from datakit.errors import SourceError, StageError, StoreError
 from datakit.executors import Processes
 from datakit.lineage import why
 from datakit.outcome import Outcome
@@ -238,15 +238,41 @@ def test_runs_plan_and_do_groups_and_a_new_file_costs_its_neighbours_only(many: 
     assert run(many, store).manifest.rows == first.manifest.rows + 1
 
 
+def bytes_of(store: Store) -> dict[str, bytes]:
+    files = sorted(Path(store.root).glob("*/*/*.*"))
+    return {str(path.relative_to(store.root)): path.read_bytes() for path in files}
+
+
 def test_same_store_for_every_executor_and_worker_count(many: Pipeline, here: Path) -> None:
     found = []
     for workers in (1, 2):
         store = Store(f"store-{workers}")
         run(many, store, workers=workers)
-        files = sorted(Path(store.root).glob("*/*/*.*"))
-        found.append({str(path.relative_to(store.root)): path.read_bytes() for path in files})
+        found.append(bytes_of(store))
     assert found[0] == found[1]
     assert len(found[0]) > 20
+
+
+def test_reading_that_ended_in_the_middle_goes_on_to_the_same_bytes(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large file whose shards were cleaned already, but that was not read to its end."""
+    (here / "a.jsonl").write_text("".join(f'{{"text": "글 {number}"}}\n' for number in range(90_000)))
+    pipeline = Pipeline(name="p", stages=(Ingest(files="a.jsonl"), Normalize()))
+    run(pipeline, Store("whole"))
+
+    def full(self: Store, step: object, drops: object = None) -> None:
+        raise StoreError("the disk is full", where="a.jsonl")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "put_step", full)
+        with pytest.raises(StoreError):
+            run(pipeline, Store("torn"), workers=2)
+    cleaned = bytes_of(Store("torn"))
+    again = run(pipeline, Store("torn"), workers=2)
+    assert again.reused >= 1
+    assert cleaned.items() < bytes_of(Store("torn")).items()
+    assert bytes_of(Store("torn")) == bytes_of(Store("whole"))
 
 
 def test_large_file_is_cleaned_while_it_is_read(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

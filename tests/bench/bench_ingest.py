@@ -1,4 +1,8 @@
-"""How fast ingest and export are: `python tests/bench/bench_ingest.py [FILE] [--json]`. CPU seconds, one process."""
+"""How fast ingest and export are: `python -m tests.bench.bench_ingest [FILE] [--files 20000] [--json]`.
+
+CPU seconds, one process. `--files`: so many tiny .txt files, which share shards; beside the seconds, the files that the
+store holds then.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +51,39 @@ def measure(path: Path) -> dict[str, Any]:
     return {**figures, "ingest_mb_s": round(size / figures["ingest_s"], 1)}
 
 
+def measure_small(files: int) -> dict[str, Any]:
+    """Seconds of CPU to find, digest, read and store tiny files, and once more when nothing is new."""
+    from datakit.pipeline import Pipeline
+    from datakit.runner import run
+    from datakit.stages.ingest import Ingest
+    from datakit.store import Store
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for number in range(files):
+            place = folder / "in" / f"{number % 100:02}" / f"글-{number}.txt"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(f"{number}번째 글입니다. The kettle leaks at the handle. " * 5, encoding="utf-8")
+        stage = Ingest(files=str(folder / "in"))
+        started = time.process_time()
+        stage.sources()
+        figures: dict[str, Any] = {"files": files, "files_digest_s": round(time.process_time() - started, 2)}
+        for again in ("", "_again"):
+            started = time.process_time()
+            found = run(Pipeline(name="bench", stages=(stage,)), Store(folder / "store"), publish=False)
+            figures[f"files_run{again}_s"] = round(time.process_time() - started, 2)
+            assert found.manifest.rows == files
+        stored = [path for path in (folder / "store").rglob("*") if path.is_file()]
+        return {**figures, "files_shards": len(found.manifest.shards), "files_in_store": len(stored)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("file", nargs="?", type=Path, default=CORPUS)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    figures = measure(asked.file)
+    figures = measure(asked.file) | measure_small(asked.files)
     print(json.dumps(figures) if asked.json else "\n".join(f"{name:24} {value}" for name, value in figures.items()))
 
 
