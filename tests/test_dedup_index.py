@@ -550,7 +550,7 @@ def test_a_folder_of_other_files_and_a_file_are_refused(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["rows.arrow", "digests.u64", "signatures.u32", "lookup.u32", "sets.u32", "places.i64"]
+    "name", ["rows.arrow", "digests.u64", "signatures.u32", "lookup.u64", "sets.u32", "places.i64"]
 )
 @pytest.mark.parametrize("harm", ["missing", "torn"])
 def test_a_damaged_file_is_named(tmp_path: Path, name: str, harm: str) -> None:

@@ -3,7 +3,7 @@
     rows.arrow      id, source_id                                         the strings of a row
     digests.u64     rows x 2                                              16 bytes a row
     signatures.u32  rows x permutations                                  512 with 128 permutations
-    lookup.u32      tables x 2 x rows: sorted keys, and whose they are     8 for each band, the digest and the id: 216
+    lookup.u64      tables x rows: sorted keys, and whose they are         8 for each band, the digest and the id: 216
     sets.u32        the shingle sets end to end, sorted                    4 a shingle
     places.i64      rows + 1: where each set begins                        8
 
@@ -144,15 +144,15 @@ def _write_lookup(draft: Path, shape: Shape, rows: int) -> None:
     from datakit.kernels.lookup import sorted_table
 
     written = Segment(draft, shape, rows)
-    lookup = np.memmap(draft / "lookup.u32", "<u4", "w+", shape=(shape.tables, 2, rows))
+    lookup = np.memmap(draft / "lookup.u64", "<u8", "w+", shape=(shape.tables, rows))
     for start in range(0, rows, STEP):
         here = slice(start, start + STEP)
         for band in range(shape.bands):
-            lookup[band, 0, here] = band_keys32(written.signatures[here], shape, band)
-        lookup[-2, 0, here] = digest_keys(written.digests[here])
-        lookup[-1, 0, here] = id_keys(written.strings.column("id").slice(start, STEP))
+            lookup[band, here] = band_keys32(written.signatures[here], shape, band)
+        lookup[-2, here] = digest_keys(written.digests[here])
+        lookup[-1, here] = id_keys(written.strings.column("id").slice(start, STEP))
     for table in lookup:
-        sorted_table(table[0].copy(), table)
+        table[:] = sorted_table(table)
     lookup.flush()
 
 
@@ -215,8 +215,8 @@ class Segment:
 
     @cached_property
     def lookup(self) -> Array:
-        """tables x 2 x rows, uint32."""
-        return self._mapped("lookup.u32", "<u4", (self.shape.tables, 2, self.rows))
+        """tables x rows, uint64: see `kernels.lookup`."""
+        return self._mapped("lookup.u64", "<u8", (self.shape.tables, self.rows))
 
     @cached_property
     def places(self) -> Array:
