@@ -235,11 +235,9 @@ class Archive:
         import pyarrow.compute as pc
 
         wanted = pa.array(sorted(set(ids)), pa.large_string())
-        found = [
-            start + np.flatnonzero(pc.is_in(segment.strings.column("id"), wanted).to_numpy())
-            for start, segment in zip(self.starts, self.segments, strict=False)
-        ]
-        rows = np.concatenate([np.empty(0, np.int64), *found])
+        batches = (batch.column("id") for segment in self.segments for batch in segment.strings)
+        hits = [pc.is_in(names, wanted).to_numpy(zero_copy_only=False) for names in batches]
+        rows = np.flatnonzero(np.concatenate([np.empty(0, np.bool_), *hits]))
         return np.setdiff1d(rows, self.gone[self.gone[:, 1] == FORGOTTEN, 0])
 
     def _thinned(self, gone: Array) -> tuple[Entry, ...]:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -145,12 +145,12 @@ def _write_lookup(draft: Path, shape: Shape, rows: int) -> None:
 
     written = Segment(draft, shape, rows)
     lookup = np.memmap(draft / "lookup.u64", "<u8", "w+", shape=(shape.tables, rows))
-    for start in range(0, rows, STEP):
+    for start, batch in zip(range(0, rows, STEP), written.strings, strict=True):
         here = slice(start, start + STEP)
         for band in range(shape.bands):
             lookup[band, here] = band_keys32(written.signatures[here], shape, band)
         lookup[-2, here] = digest_keys(written.digests[here])
-        lookup[-1, here] = id_keys(written.strings.column("id").slice(start, STEP))
+        lookup[-1, here] = id_keys(batch.column("id"))
     for table in lookup:
         table[:] = sorted_table(table)
     lookup.flush()
@@ -163,7 +163,7 @@ def digest_keys(digests: Array) -> Array:
     return (digests[:, 0] >> np.uint64(32)).astype(np.uint32)
 
 
-def id_keys(ids: pa.Array | pa.ChunkedArray) -> Array:
+def id_keys(ids: pa.Array) -> Array:
     """A 32-bit hash of each id."""
     import numpy as np
 
@@ -190,7 +190,7 @@ class Segment:
     rows: int
 
     @cached_property
-    def strings(self) -> pa.Table:
+    def strings(self) -> list[pa.RecordBatch]:
         """id and source_id of each row."""
         import pyarrow as pa
 
@@ -201,7 +201,7 @@ class Segment:
             raise damaged(path) from error
         if table.num_rows != self.rows:
             raise damaged(path)
-        return table
+        return list(table.to_batches())
 
     @cached_property
     def digests(self) -> Array:
@@ -253,9 +253,8 @@ class Segment:
     def part(self, rows: Array) -> Additions:
         """Some documents as they went in."""
         import numpy as np
-        import pyarrow as pa
 
-        told = self.strings.take(pa.array(rows))
+        told = rows_across(self.strings, rows)
         flat, sizes = self.sets_of(rows) if self.shape.sets else (np.empty(0, np.uint32), np.zeros(len(rows), np.int64))
         signatures = self.signatures[rows] if self.shape.permutations else np.empty((len(rows), 0), np.uint32)
         ids, source_ids = (told.column(name).combine_chunks() for name in ("id", "source_id"))
@@ -269,6 +268,24 @@ class Segment:
         if not path.is_file() or path.stat().st_size != size:
             raise damaged(path)
         return np.memmap(path, kind, "r", shape=shape).view(np.ndarray)
+
+
+def rows_across(batches: Sequence[pa.RecordBatch], rows: Array) -> pa.Table:
+    """Some rows of batches that follow one another, in the order given. (`Table.take` would copy all of them.)"""
+    import numpy as np
+    import pyarrow as pa
+
+    schema = pa.schema([("id", pa.large_string()), ("source_id", pa.large_string())])
+    ends = np.cumsum([0, *(len(batch) for batch in batches)])
+    order = np.argsort(rows, kind="stable")
+    bounds = np.searchsorted(rows[order], ends)
+    held = [schema.empty_table()]
+    for number in np.flatnonzero(np.diff(bounds)).tolist():
+        mine = rows[order[bounds[number] : bounds[number + 1]]] - ends[number]
+        held.append(pa.Table.from_batches([batches[number].take(pa.array(mine))]))
+    back = np.empty(len(rows), np.int64)
+    back[order] = np.arange(len(rows))
+    return pa.concat_tables(held).combine_chunks().take(pa.array(back))
 
 
 def damaged(path: Path) -> StoreError:
