@@ -1,13 +1,13 @@
-"""Korean near duplicates made to order: what people and machines do to a text, at graded rates, and look-alikes that are none.
+"""Korean near duplicates made to order: what people and machines do to a text, at graded rates, and look-alikes.
 
-    kind         what is done to `rate` of the text's ...                                         example
-    particle     eojeol that end in a particle: another particle                                  집에 -> 집에서, 밥을 -> 밥은
-    eojeol       eojeol: replaced by one of another text, deleted, one added, a syllable mistyped
-    spacing      blanks: left out; eojeol of four syllables or more: torn in two                  할 수 있다 -> 할수 있다
-    politeness   sentence ends: -습니다, -어요, -다 for one another                               먹었다 -> 먹었습니다 -> 먹었어요
-    nfd          the whole text: conjoining jamo, as macOS writes names; no rate
+    kind         what is done to `rate` of the text's ...
+    particle     eojeol that end in a particle: another one (집에 -> 집에서, 밥을 -> 밥은)
+    eojeol       eojeol: replaced by one of another text, deleted, one added, a syllable mistyped, in equal parts
+    spacing      blanks: left out, eojeol torn in two (할 수 있다 -> 할수 있다)
+    politeness   sentence ends: -습니다, -어요, -다 for one another (먹었다 -> 먹었습니다 -> 먹었어요)
+    nfd          nothing of it: the whole text in conjoining jamo, as macOS writes names
 
-`negatives` are texts of one template about different things, alike in about half of their syllables: never copies.
+`negatives` are texts of one template about different things, alike in half of their syllables or more: never copies.
 The base texts are the Korean documents of sample_data. Every draw comes from the seed.
 """
 
@@ -30,7 +30,14 @@ LEAST_EOJEOL = 40
 """Shortest base text: below, 5 % is one eojeol or two, and chance decides."""
 
 # Particles that stand for each other, longest first; one of the same row is taken instead.
-_PARTICLES = (("에서는", "에서도"), ("에서", "에", "에는"), ("으로", "으로는"), ("은", "이", "을"), ("는", "가", "를"), ("의", "도"))
+_PARTICLES = (
+    ("에서는", "에서도"),
+    ("에서", "에", "에는"),
+    ("으로", "으로는"),
+    ("은", "이", "을"),
+    ("는", "가", "를"),
+    ("의", "도"),
+)
 _ENDS = (
     ("했습니다", "했어요", "했다"),
     ("었습니다", "었어요", "었다"),
@@ -126,7 +133,9 @@ EDITS: dict[str, Callable[[str, float, random.Random], str]] = {
 def pairs(kind: str, rate: float, seed: int = 0) -> list[tuple[str, str]]:
     """Every base text with its edited copy; texts that the edit leaves as they are stay out."""
     edit = EDITS[kind]
-    found = [(text, edit(text, rate, random.Random(f"{seed} {kind} {rate} {n}"))) for n, text in enumerate(base_texts())]
+    found = [
+        (text, edit(text, rate, random.Random(f"{seed} {kind} {rate} {n}"))) for n, text in enumerate(base_texts())
+    ]
     return [(text, copy) for text, copy in found if copy != text]
 
 
@@ -145,20 +154,33 @@ def _some(text: str, rate: float, draw: random.Random, change: Callable[[str], s
     return "".join(pieces)
 
 
-_SHOPS = ("민수네 떡집", "하늘 자전거", "달빛 책방", "바다 수산", "초록 화원", "은하 안경원", "솔밭 목공소", "별내 세탁소")
-_PLACES = ("시장 골목 안쪽 파란 대문 옆", "강변 공원 매표소 맞은편", "학교 앞 언덕 첫째 건물 이층", "항구 어판장 동쪽 끝")
-_GOODS = (
-    "인절미와 절편을 아침마다 쪄서", "중고 자전거와 안장을 손질해서", "헌책과 그림엽서를 골라서", "갓 잡은 고등어와 꽃게를",
-    "분갈이한 화분과 거름흙을", "도수에 맞춘 안경알과 안경테를", "호두나무 의자와 책장을 짜서", "드라이한 외투와 교복을",
-)  # fmt: skip
+_TEMPLATES = (
+    "안녕하세요, {0}입니다. 저희 가게는 {1}에 있고 {2} 팝니다. 자세한 내용은 가게로 문의해 주세요. "
+    "{1} 주차장을 이용하실 수 있습니다. {2} 보내 드립니다.",
+    "[공지] {0} 여름휴가 안내. 늘 찾아 주셔서 감사합니다. {1} 공사 때문에 이번 주는 쉽니다. "
+    "쉬는 동안에는 {2} 팔지 않으니 너그럽게 이해해 주시기 바랍니다. {0} 드림.",
+    "질문: {1} 근처에서 {2} 파는 곳을 아시나요? 답변: {0}에 가 보세요. "
+    "{2} 판 지 십 년이 넘었고 {1}이라 찾기도 쉽습니다.",
+)
+_SHOPS = (
+    ("민수네 떡집", "인절미와 절편을 아침마다 쪄서"),
+    ("하늘 자전거", "중고 자전거와 안장을 손질해서"),
+    ("달빛 책방", "헌책과 그림엽서를 골라서"),
+    ("바다 수산", "갓 잡은 고등어와 꽃게를"),
+    ("초록 화원", "분갈이한 화분과 거름흙을"),
+    ("은하 안경원", "도수에 맞춘 안경알과 안경테를"),
+    ("솔밭 목공소", "호두나무 의자와 책장을 짜서"),
+    ("별내 세탁소", "주인이 찾아가지 않은 외투와 교복을"),
+)
+_PLACES = (
+    "시장 골목 안쪽 파란 대문 옆",
+    "강변 공원 매표소 맞은편",
+    "학교 앞 언덕 첫째 건물 이층",
+    "항구 어판장 동쪽 끝",
+)
 
 
 def negatives() -> list[str]:
-    """Advertisements of one template, each of another shop, place and ware; no two share all three."""
-    shops = [(shop, goods) for shop, goods in zip(_SHOPS, _GOODS, strict=True)]
-    return [
-        f"안녕하세요, {shop}입니다. 저희 가게는 {place}에 있고 {goods} 팝니다. "
-        f"자세한 내용은 가게로 문의해 주세요. {place} 주차장을 이용하실 수 있습니다. {goods} 보내 드립니다."
-        for (shop, goods), place in product(shops, _PLACES)
-        if (_SHOPS.index(shop) + _PLACES.index(place)) % 4 == 0
-    ]
+    """Texts of a few templates, no two of one template about the same shop and the same place."""
+    filled = product(_TEMPLATES, _SHOPS, _PLACES)
+    return [template.format(shop, place, goods) for template, (shop, goods), place in filled]

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from datakit.kernels.digests import digests_of
 
-BORDERS = sorted({size + step for size in (0, 1, 3, 4, 8, 9, 16, 17, 128, 129, 240, 241, 1024, 2048) for step in (-1, 0, 1)})
+BORDERS = sorted(
+    {size + step for size in (0, 1, 3, 4, 8, 9, 16, 17, 128, 129, 240, 241, 1024, 2048) for step in (-1, 0, 1)}
+)
 TEXTS = st.lists(st.binary(max_size=300) | st.text("가나다라 abc\n😀", max_size=400).map(str.encode), max_size=8)
 
 

@@ -105,7 +105,11 @@ def test_run_hash_order_and_cut_of_units_matter() -> None:
 def test_runs_of_script_hold_five_words_or_three_syllables_or_as_much_of_both() -> None:
     assert runs_of("a b c d e f", Cut()) == [list("abcde"), list("bcdef")]
     assert runs_of("가나다 라", Cut()) == [list("가나다"), list("나다라")]
-    assert runs_of("a b 가나다라", Cut()) == [["a", "b", "가", "나"], ["b", "가", "나", "다"], *map(list, ("가나다", "나다라"))]
+    assert runs_of("a b 가나다라", Cut()) == [
+        ["a", "b", "가", "나"],
+        ["b", "가", "나", "다"],
+        *map(list, ("가나다", "나다라")),
+    ]
     assert runs_of("가나다라마바", Cut("word")) == [["가나다라마바"]]
 
 

@@ -67,8 +67,11 @@ read32, read64 = _reader(32), _reader(64)
 
 @kernel
 def _swap32(x: Any) -> Any:
-    return ((x & np.uint64(0xFF)) << np.uint64(24)) | ((x & np.uint64(0xFF00)) << U8) | ((x >> U8) & np.uint64(0xFF00)) | (
-        (x >> np.uint64(24)) & np.uint64(0xFF)
+    return (
+        ((x & np.uint64(0xFF)) << np.uint64(24))
+        | ((x & np.uint64(0xFF00)) << U8)
+        | ((x >> U8) & np.uint64(0xFF00))
+        | ((x >> np.uint64(24)) & np.uint64(0xFF))
     )
 
 
@@ -126,7 +129,9 @@ def _short(data: Any, at: int, size: int, key: Any) -> tuple[Any, Any]:
         low |= np.uint64(data[at + size - 1]) | (length << U8)
         high = _swap32(low)
         high = ((high << U13) | (high >> U19)) & LOW
-        return _avalanche64(low ^ read32(key, 0) ^ read32(key, 4)), _avalanche64(high ^ read32(key, 8) ^ read32(key, 12))
+        return _avalanche64(low ^ read32(key, 0) ^ read32(key, 4)), _avalanche64(
+            high ^ read32(key, 8) ^ read32(key, 12)
+        )
     return _avalanche64(read64(key, 64) ^ read64(key, 72)), _avalanche64(read64(key, 80) ^ read64(key, 88))
 
 

@@ -63,14 +63,15 @@ _SETTLED[0xE4:0xEA] = _SETTLED[0xEB:0xED] = True
 def _fold(offsets: Any, data: Any, table: Any, unsettled: Any) -> tuple[Any, Any, Any]:
     """Folded texts: their offsets and bytes, and which texts may not be in NFC (`unsettled`) and so are not done.
 
-    A blank is written at once and taken back if another blank or the text's end follows: no branch for the common bytes.
+    A blank is written at once and taken back if another blank or the text's end follows: no branch for common bytes.
     Lower case needs at most three bytes where the capital had two. Above U+FFFF every letter block with compositions
     counts as unsettled, emoji do not.
     """
     places, found = np.zeros(len(offsets), np.int64), np.zeros(len(offsets) - 1, np.bool_)
     size = offsets[-1] - offsets[0]
     out = np.empty(size + size // 2 + 4, np.uint8)
-    to = 0
+    to: Any = 0
+    blank: Any
     for row in range(len(offsets) - 1):
         i, end, begin, blank = offsets[row], offsets[row + 1], to, 1
         while i < end:

@@ -12,7 +12,8 @@ A shingle holds `ngram` units. Under `script` one begins at every unit and is as
 
     number of words / ngram  +  number of lone characters / syllables  >=  1
 
-A text too short for one is one shingle; a text of signs alone ("!!!", emoji) is cut as by `char`; an empty text has none.
+A text too short for one is one shingle; a text of signs alone ("!!!", emoji) is cut as by `char`; an empty text has no
+shingles.
 
 In Korean one changed particle changes one syllable but a whole word, and so five word shingles: of texts with 5 % of
 their eojeol edited, word 5-grams leave a Jaccard of 0.63 at the median, syllable 5-grams 0.82 and syllable 3-grams 0.88
@@ -205,16 +206,23 @@ def hash_units(data: Any, start: int, end: int, table: Any, out: Any, alone: Any
     count, i = 0, start
     hashed, word, shift, inside = START, np.uint64(0), np.uint64(0), False
     while i < end:
-        begin = i
-        like = np.int64(data[i])
-        if like < 0x80:
+        first, begin = data[i], i
+        if first < 0x80:
+            kind = table[first]
             i += 1
+            if kind == JOINED:  # the common case
+                word |= np.uint64(first) << shift
+                shift += np.uint64(8)
+                inside = True
+                if shift == 64:
+                    hashed, word, shift = _add(hashed, word), np.uint64(0), np.uint64(0)
+                continue
         else:
             like, i = decode(data, i, end)
             if like >= _KNOWN:  # beyond the table: Han, or no letter at all
                 like = 0x4E00 if like < 0x40000 else 0x21
-        kind = table[like]
-        if kind != JOINED and inside:
+            kind = table[like]
+        if inside and kind != JOINED:
             out[count], alone[count] = mix(_add(hashed, word) if shift > 0 else hashed), False
             count += 1
             hashed, word, shift, inside = START, np.uint64(0), np.uint64(0), False
