@@ -16,11 +16,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from datakit.kernels.compiled import kernel
+from datakit.kernels.unaligned import read32, read64
 
 Array = np.ndarray[Any, Any]
 
@@ -42,27 +40,6 @@ U1, U2, U3, U8, U13, U19, U28, U29, U32, U33, U35, U37, U47, U54 = (
     np.uint64(n) for n in (1, 2, 3, 8, 13, 19, 28, 29, 32, 33, 35, 37, 47, 54)
 )
 STRIPE, BLOCK, LAST_KEY = 64, 1024, len(_SECRET) - 64
-
-
-def _reader(bits: int) -> Any:
-    """A function `read(data, i)` for kernels: `bits` of a byte array from place `i` on, in one unaligned load.
-
-    Little end first, as on every machine that numba knows. Bytes put together by shifts cost ten times as much here.
-    """
-
-    @intrinsic
-    def read(typing: Any, data: Any, i: Any) -> Any:
-        def load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            array = context.make_array(signature.args[0])(context, builder, arguments[0])
-            word = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(bits).as_pointer())
-            return builder.zext(builder.load(word, align=1), ir.IntType(64))
-
-        return types.uint64(data, types.intp), load
-
-    return read
-
-
-read32, read64 = _reader(32), _reader(64)
 
 
 @kernel

@@ -17,6 +17,7 @@ import numpy as np
 
 from datakit.kernels.characters import buffers, decode
 from datakit.kernels.compiled import kernel
+from datakit.kernels.unaligned import HIGH, blanks, controls, first_byte, lowered, read64, write64
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,12 +70,25 @@ def _fold(offsets: Any, data: Any, table: Any, unsettled: Any) -> tuple[Any, Any
     """
     places, found = np.zeros(len(offsets), np.int64), np.zeros(len(offsets) - 1, np.bool_)
     size = offsets[-1] - offsets[0]
-    out = np.empty(size + size // 2 + 4, np.uint8)
+    out = np.empty(size + size // 2 + 8, np.uint8)
     to: Any = 0
     blank: Any
     for row in range(len(offsets) - 1):
         i, end, begin, blank = offsets[row], offsets[row + 1], to, 1
         while i < end:
+            while i + 8 <= end and data[i] < 0x80:  # eight bytes, up to a line end or a blank after a blank
+                word = read64(data, i)
+                gaps = blanks(word)
+                before = (gaps << np.uint64(8)) | (np.uint64(blank) << np.uint64(7))
+                plain = first_byte(word & HIGH | controls(word) | gaps & before)
+                write64(out, to, lowered(word))
+                to, i = to + plain, i + plain
+                if plain > 0:
+                    blank = np.int64((gaps >> np.uint64(8 * plain - 1)) & np.uint64(1))
+                if plain < 8:
+                    break
+            if i == end:
+                break
             first = data[i]
             if first < 0x80:
                 lower = table[first]

@@ -39,6 +39,7 @@ import numpy as np
 from datakit.kernels.characters import HAN, HANGUL, JAMO, KANA, TABLE, decode
 from datakit.kernels.compiled import kernel
 from datakit.kernels.folding import fold
+from datakit.kernels.unaligned import HIGH, first_byte, read64, wordlike
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,7 +55,7 @@ _MASK = (1 << 64) - 1
 _START, _PART = 0xCBF29CE484222325, 0x9E3779B97F4A7C15
 _MIX1, _MIX2 = 0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53
 START, PART = np.uint64(_START), np.uint64(_PART)
-MIX1, MIX2, HALF = np.uint64(_MIX1), np.uint64(_MIX2), np.uint64(33)
+MIX1, MIX2, HALF, ONE = np.uint64(_MIX1), np.uint64(_MIX2), np.uint64(33), np.uint64(1)
 NONE = np.empty(0, np.uint64)
 """No template."""
 
@@ -203,14 +204,22 @@ def hash_units(data: Any, start: int, end: int, table: Any, out: Any, alone: Any
 
     Both must hold `end - start` items. Bytes gather in `word`, which is hashed when it is full or the unit ends.
     """
-    count, i = 0, start
+    count, i, by_words = 0, start, table[0x61] == JOINED
     hashed, word, shift, inside = START, np.uint64(0), np.uint64(0), False
     while i < end:
         first, begin = data[i], i
         if first < 0x80:
+            if by_words and not inside and i + 8 <= end:  # the common case: a word of up to eight ASCII bytes
+                eight = read64(data, i)
+                size = first_byte(~wordlike(eight) & HIGH | eight & HIGH)
+                if 0 < size < 8 and data[i + size] < 0x80:
+                    out[count], alone[count] = mix(_add(START, eight & ((ONE << np.uint64(8 * size)) - ONE))), False
+                    count += 1
+                    i += size + 1
+                    continue
             kind = table[first]
             i += 1
-            if kind == JOINED:  # the common case
+            if kind == JOINED:
                 word |= np.uint64(first) << shift
                 shift += np.uint64(8)
                 inside = True
