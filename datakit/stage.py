@@ -241,6 +241,11 @@ class Shard(Protocol):
         """Name of the file the rows were read from, "" if a corpus stage stands between."""
         ...
 
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns, without reading rows."""
+        ...
+
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows, or some of their columns."""
         ...
