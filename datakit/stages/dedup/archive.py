@@ -109,7 +109,11 @@ class Archive:
         return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
     def fit(self, parts: int) -> None:
-        """Refuse rows of another number of parts than those of the index."""
+        """Refuse rows of another number of parts than those of the index, and parts that can't be told apart."""
+        scheme = self.record.scheme
+        if parts > 1 and scheme["near"] and not scheme["sets"]:
+            told = "without sets the parts of a row (question and answer, fields) can't be compared each on its own"
+            raise ConfigError((Problem("index_sets", told, "say `index_sets: true`, or `parts: together`"),))
         held = self.record.parts or parts
         if held != parts:
             told = f"the index {str(self.path)!r} holds rows of {held} compared part(s), these have {parts}"

@@ -19,16 +19,16 @@ Cost: rows are looked up `CHUNK` at a time; only texts of rows with a candidate 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from copy import copy
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from datakit.outcome import Drop, drops_table
 from datakit.stages.dedup.archive import Archive
 from datakit.stages.dedup.clusters import EXAMPLES, SLACK
-from datakit.stages.dedup.segments import STEP, Additions, Segment
+from datakit.stages.dedup.segments import STEP, Additions
+from datakit.stages.dedup.sets import Sets, jaccard, row_by_row
 from datakit.stages.dedup.signatures import Index
 from datakit.stages.dedup.verify import Verifier
 from datakit.stages.dedup.views import CHUNK, View
@@ -206,7 +206,7 @@ def judge_some(past: Past, index: Index, rows: Array, sets: Sets) -> None:
         if not len(who):
             continue
         past.pairs += len(who)
-        value = agreed / width if past.error else _jaccard(segment, stored, who, sets.of(rows[np.unique(who)]))
+        value = agreed / width if past.error else jaccard(segment, stored, who, sets.of(rows[np.unique(who)]))
         best = np.lexsort((stored, -value, who))
         best = best[np.flatnonzero(np.diff(who[best], prepend=-1))]
         # Segments come in order of age: a younger document must be more alike, not as alike.
@@ -220,87 +220,6 @@ def _least(past: Past, width: int) -> int:
     if past.error:
         return math.ceil(expected - 1e-9)
     return max(1, math.floor(expected - SLACK * math.sqrt(expected * (1 - past.threshold))))
-
-
-def _jaccard(segment: Segment, stored: Array, who: Array, sets: list[tuple[Array, Array]]) -> Array:
-    """The similarity of stored rows and rows of ours, whose sets are given in the order of the distinct `who`.
-
-    As everywhere, that of the least similar part; one that is empty in both says nothing.
-    """
-    import numpy as np
-
-    from datakit.kernels.clusters import intersections
-
-    rows, other = np.unique(stored, return_inverse=True)
-    one = np.unique(who, return_inverse=True)[1]
-    least = np.ones(len(who))
-    for part, (flat, sizes) in enumerate(sets):
-        flat_old, sizes_old = segment.sets_of(rows, part)
-        both = np.concatenate([sizes, sizes_old])
-        places = np.concatenate([[0], np.cumsum(both)])
-        old = other + len(sizes)
-        shared = intersections(np.concatenate([flat, flat_old]), places, one, old)
-        united = both[one] + both[old] - shared
-        least = np.minimum(least, np.where(united > 0, shared / np.maximum(united, 1), 1.0))
-    return least
-
-
-class Sets:
-    """Shingle sets of rows of a corpus as the index keeps them. The text of one shard stays in memory."""
-
-    def __init__(self, verifier: Verifier) -> None:
-        held: dict[str, pa.Table] = {}
-        shards = [LastRead(shard, held) for shard in verifier.corpus.shards]
-        corpus = copy(verifier.corpus)
-        corpus.shards = shards
-        self.verifier = replace(verifier, corpus=corpus)
-
-    def of(self, rows: Array) -> list[tuple[Array, Array]]:
-        """For each part the sets of some rows (ascending): sorted 32-bit hashes end to end, and sizes."""
-        return [_halved(flat, places) for flat, places in self.verifier.sets(rows)]
-
-
-@dataclass(frozen=True, slots=True)
-class LastRead:
-    """A shard whose table is kept until another one of the same `held` is read."""
-
-    shard: Shard
-    held: dict[str, pa.Table]
-
-    @property
-    def key(self) -> str:
-        return self.shard.key
-
-    @property
-    def rows(self) -> int:
-        return self.shard.rows
-
-    @property
-    def source(self) -> str:
-        return self.shard.source
-
-    @property
-    def columns(self) -> list[str]:
-        """The names of its columns."""
-        return self.shard.columns
-
-    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows, or some of their columns: the same each time."""
-        if self.shard.key not in self.held:
-            self.held.clear()
-            self.held[self.shard.key] = self.shard.read(columns)
-        return self.held[self.shard.key]
-
-
-def _halved(flat: Array, places: Array) -> tuple[Array, Array]:
-    """Sets of 64-bit hashes as sets of their upper halves, and sizes."""
-    import numpy as np
-
-    halves = (flat >> np.uint64(32)).astype(np.uint32)
-    fresh = np.ones(len(halves), np.bool_)
-    fresh[1:] = halves[1:] != halves[:-1]
-    fresh[places[:-1][np.diff(places) > 0]] = True
-    return halves[fresh], np.diff(np.concatenate([[0], np.cumsum(fresh)])[places])
 
 
 def settle(archive: Archive, before: Corpus, kept: Corpus, index: Index, verifier: Verifier) -> None:
@@ -335,20 +254,8 @@ def _additions(archive: Archive, index: Index, rows: Array, verifier: Verifier) 
         for begin in range(0, len(mine), STEP):
             some = mine[begin : begin + STEP]
             flat, sizes = (
-                _row_by_row(sets.of(some)) if archive.shape.sets else (np.empty(0, np.uint32), np.empty(0, int))
+                row_by_row(sets.of(some)) if archive.shape.sets else (np.empty(0, np.uint32), np.empty(0, int))
             )
             names = (index.ids.take(some), sources.take(some - index.shard_starts[number]))
             ids, source_ids = (column.combine_chunks() for column in names)
             yield Additions(ids, source_ids, index.digests[some], index.signatures[some], flat, sizes)
-
-
-def _row_by_row(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Sets that lie part by part, laid row by row: flat hashes, and sizes (rows x parts)."""
-    import numpy as np
-
-    from datakit.kernels.lookup import gathered
-
-    sizes = np.stack([sizes for _, sizes in parts], axis=1)
-    places = np.concatenate([[0], np.cumsum(sizes.T.ravel())])
-    wanted = np.arange(sizes.size).reshape(sizes.T.shape).T.ravel()
-    return gathered(np.concatenate([flat for flat, _ in parts]), places, wanted), sizes
