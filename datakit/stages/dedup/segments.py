@@ -8,7 +8,7 @@
     places.i64      rows x parts + 1: where each set begins                8 a part
 
 Together 0.8 kB a document without sets. With them 2.3 kB for documents of 3.7 kB of English text (word 5-grams), and
-2.8 kB by `script`; Korean has a shingle a syllable, so its sets take 4 bytes where the text takes 3.
+2.6 kB by `script`; Korean has a shingle a syllable, so its sets take 4 bytes where the text takes 3.
 
 Little-endian, without headers: what they hold follows from the scheme of the index. Keys are the upper 32 bits of the
 band keys, of digests, and of a hash of the id; whoever looks up compares the thing itself. Sets are the upper halves of
