@@ -32,6 +32,11 @@ class StoredShard:
     source: str
     store: Store
 
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns, without reading rows."""
+        return self.store.columns(self.key)
+
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows, or some of their columns."""
         return self.store.read(self.key, columns)

@@ -306,6 +306,11 @@ class Shard(Protocol):
         """The file, or the files, that the rows were read from, for messages; "" behind a corpus stage."""
         ...
 
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns, without reading rows."""
+        ...
+
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows, or some of their columns."""
         ...

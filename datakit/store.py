@@ -118,6 +118,10 @@ class Store:
         """The rows of a shard."""
         return self._read_parquet(self._at("objects", key, ".parquet"), columns)
 
+    def columns(self, key: str) -> list[str]:
+        """The names of a shard's columns; reads the end of its file only."""
+        return list(self._read_parquet(self._at("objects", key, ".parquet"), rows=False).schema.names)
+
     def read_drops(self, key: str) -> pa.Table | None:
         """The drop sidecar of a shard or of a step, None if nothing was dropped."""
         for room in ("objects", "steps"):
@@ -285,7 +289,7 @@ class Store:
                 "a record in the store is damaged", where=path, fix="delete this file and run again"
             ) from error
 
-    def _read_parquet(self, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+    def _read_parquet(self, path: str, columns: Sequence[str] | None = None, rows: bool = True) -> pa.Table:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -293,6 +297,9 @@ class Store:
 
         with self._explained(path):
             try:
+                if not rows:
+                    with self.fs.open(path, "rb") as file:
+                        return pq.read_schema(file).empty_table()
                 if self.local:
                     return pq.read_table(path, columns=columns, partitioning=None, memory_map=False)
                 return pq.read_table(pa.BufferReader(self.fs.cat_file(path)), columns=columns)

@@ -20,12 +20,13 @@ from pydantic import ValidationError
 from datakit.corpus import StoredCorpus, StoredShard
 from datakit.executors import Processes, Serial
 from datakit.kernels.folding import fold_text
-from datakit.kernels.shingles import shingles_of
+from datakit.kernels.shingles import Cut, runs_of, shingles_of
 from datakit.runner import Applied, apply
 from datakit.schemas import table_from_rows
 from datakit.stage import Env
 from datakit.stages.dedup import Dedup
-from datakit.stages.dedup.signatures import SIGN_VERSION, load_index, shingle_hash32, sign, texts_of, to_datasketch
+from datakit.stages.dedup.compared import Compared
+from datakit.stages.dedup.signatures import SIGN_VERSION, load_index, shingle_hash32, sign, to_datasketch
 from datakit.stages.dedup.verify import Verifier
 from datakit.store import Store
 
@@ -49,8 +50,8 @@ def documents(*texts: str, source: str = "a.jsonl") -> list[dict[str, Any]]:
     ]
 
 
-def jaccard(one: str, other: str, unit: str = "script", ngram: int = 5) -> float:
-    left, right = (set(shingles_of(fold_text(text), unit, ngram)) for text in (one, other))
+def jaccard(one: str, other: str, unit: str = "script") -> float:
+    left, right = (set(shingles_of(fold_text(text), Cut(unit))) for text in (one, other))
     return len(left & right) / len(left | right) if left | right else 0.0
 
 
@@ -232,41 +233,6 @@ def test_boilerplate_in_crowds_keeps_the_law_without_comparing_all_pairs() -> No
     assert found.notes["verified"]["pairs"] < 250 * 249 / 6
 
 
-def example(place: int, user: str, assistant: str | None) -> dict[str, Any]:
-    turns = [{"role": "user", "content": user, "weight": None}]
-    if assistant is not None:
-        turns.append({"role": "assistant", "content": assistant, "weight": None})
-    return {"id": f"e{place}", "source_id": str(place), "messages": turns, "source": "x", "position": place}
-
-
-def test_examples_sharing_a_prompt_are_told_apart_by_the_chosen_messages() -> None:
-    prompt = "다음 글을 한 문장으로 줄여 쓰세요. " + KOREAN
-    rows = [
-        example(0, prompt, "청소기를 고쳤다."),
-        example(1, prompt, "그는 배터리를 바꾸었다고 말했다."),
-        example(2, OTHER, "청소기를 고쳤다."),
-    ]
-
-    def kept(text: str) -> list[str]:
-        return apply(Dedup(text=text), rows, kind="example").rows.column("id").to_pylist()
-
-    assert kept("all") == ["e0", "e2"]
-    assert kept("user") == ["e0", "e2"]
-    assert kept("assistant") == ["e0", "e1"]
-
-
-def test_examples_without_the_chosen_message_stay() -> None:
-    rows = [example(place, f"질문 {place}", None) for place in range(3)]
-    found = apply(Dedup(text="assistant"), rows, kind="example")
-    assert (found.stats.kept, found.notes["empty"]) == (3, 3)
-
-
-def test_texts_of_sliced_examples_pick_their_own_messages() -> None:
-    table = table_from_rows([example(place, f"user {place}", f"reply {place}") for place in range(5)], "example")
-    assert texts_of(table.slice(2, 2), "assistant").to_pylist() == ["reply 2", "reply 3"]
-    assert texts_of(table.slice(0, 0), "user").to_pylist() == []
-
-
 def test_near_switched_off_leaves_near_copies() -> None:
     found = apply(Dedup(near=False), documents(KOREAN, KOREAN.upper(), KOREAN.replace("닷새", "엿새"), ""))
     assert found.rows.column("id").to_pylist() == ["r0", "r2", "r3"]
@@ -274,7 +240,7 @@ def test_near_switched_off_leaves_near_copies() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"threshold": 0.2}, {"unit": "token"}, {"ngram": 0}, {"keep": "best"}, {"text": "system"}]
+    "wrong", [{"threshold": 0.2}, {"unit": "token"}, {"ngram": 0}, {"keep": "last"}, {"text": "system"}]
 )
 def test_settings_out_of_bounds_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -289,7 +255,8 @@ def corpus_of(store: Store, shards: list[list[dict[str, Any]]]) -> StoredCorpus:
 
 
 def signed(corpus: StoredCorpus, **changes: Any) -> list[pa.Table]:
-    settings = {"unit": "script", "ngram": 5, "permutations": 128, "text": "all", "near": True, **changes}
+    settings = {"unit": "script", "ngram": 5, "syllables": 3, "permutations": 128, "near": True, **changes}
+    settings["compared"] = Compared().settings()
     return list(corpus.map(sign, {**settings, "version": SIGN_VERSION}, part="dedup-signatures"))
 
 
@@ -310,8 +277,8 @@ def test_verifier_little_memory_gives_the_same_similarities(tmp_path: Path) -> N
     index = load_index(signed(corpus), 60, 128, "first")
     filled = np.flatnonzero(index.shingles)
     one, other = filled[:-1], filled[1:]
-    plenty = Verifier(corpus, index, "script", 5, "all").jaccard(one, other)
-    little = Verifier(corpus, index, "script", 5, "all", sets_bytes=2000).jaccard(one, other)
+    plenty = Verifier(corpus, index, Cut()).jaccard(one, other)
+    little = Verifier(corpus, index, Cut(), sets_bytes=2000).jaccard(one, other)
     assert plenty.tolist() == little.tolist()
     assert plenty.max() > 0.5
     texts = [row["text"] for row in many(30, 1) + many(30, 2)]
@@ -322,13 +289,10 @@ def test_verifier_little_memory_gives_the_same_similarities(tmp_path: Path) -> N
 def test_index_opens_in_datasketch(tmp_path: Path) -> None:
     from datasketch import MinHash
 
-    from datakit.kernels.shingles import units_of
-
     corpus = corpus_of(Store(tmp_path).prepare(), [documents(KOREAN, ENGLISH, OTHER, "")])
     index = to_datasketch(signed(corpus))
     query = MinHash(num_perm=128, scheme="affine32", hashfunc=shingle_hash32)
-    units = units_of(fold_text(KOREAN.replace("닷새", "엿새")), "script")
-    query.update_batch([units[i : i + 5] for i in range(len(units) - 4)])
+    query.update_batch(runs_of(fold_text(KOREAN.replace("닷새", "엿새")), Cut()))
     assert index.query(query) == ["r0"]
 
 

@@ -24,7 +24,7 @@ from datakit.errors import ConfigError, StoreError
 from datakit.executors import Processes
 from datakit.kernels.folding import fold_text
 from datakit.kernels.minhash import signature_of
-from datakit.kernels.shingles import shingles_of
+from datakit.kernels.shingles import Cut, runs_of, shingles_of
 from datakit.outcome import drops_schema
 from datakit.runner import Applied, apply
 from datakit.schemas import table_from_rows
@@ -32,7 +32,7 @@ from datakit.stages.dedup import Dedup, archive, history, records, segments, vie
 from datakit.stages.dedup.archive import Archive
 from datakit.stages.dedup.signatures import shingle_hash32, to_datasketch
 from tests.command_line import call, pipeline_file
-from tests.test_dedup import ENGLISH, KOREAN, OTHER, documents, example, jaccard, many
+from tests.test_dedup import ENGLISH, KOREAN, OTHER, documents, jaccard, many
 
 NEAR_KOREAN = KOREAN.replace("닷새", "엿새")
 NEAR_ENGLISH = ENGLISH.replace("five days", "six days")
@@ -202,11 +202,43 @@ def test_exact_copies_alone_need_no_signatures(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("i/segments/*/signatures.u32"))
 
 
+def example(name: str, question: str, answer: str) -> dict[str, Any]:
+    turns = [
+        {"role": role, "content": text, "weight": None} for role, text in (("user", question), ("assistant", answer))
+    ]
+    return {"id": name, "source_id": name, "messages": turns, "source": f"{name}.jsonl", "position": 0}
+
+
+def test_examples_are_copies_of_older_ones_if_both_question_and_answer_are(tmp_path: Path) -> None:
+    stage = Dedup(index=str(tmp_path / "i"), template=0)
+    apply(stage, [example("z", KOREAN, ENGLISH)], kind="example")
+    later = [example("a", NEAR_KOREAN, OTHER), example("b", OTHER, ENGLISH), example("c", NEAR_KOREAN, NEAR_ENGLISH)]
+    found = apply(stage, [*later, example("d", KOREAN, ENGLISH)], kind="example")
+    assert folds_of(found) == {"c": "z", "d": "z"}
+    least = min(jaccard(KOREAN, NEAR_KOREAN), jaccard(ENGLISH, NEAR_ENGLISH))
+    assert found.drops.column("value").to_pylist() == [f"{least:.6g}", "1"]
+    Archive(tmp_path / "i").compact()
+    assert folds_of(apply(stage, [example("e", NEAR_KOREAN, OTHER)], kind="example")) == {"e": "a"}
+    with pytest.raises(ConfigError, match=r"2 compared part\(s\), these have 1"):
+        apply(stage, month(0, KOREAN))
+
+
 def test_examples_are_compared_by_the_chosen_messages(tmp_path: Path) -> None:
-    stage = Dedup(index=str(tmp_path / "i"), text="assistant")
-    apply(stage, [example(0, "다음을 줄여 쓰세요.", KOREAN)], kind="example")
-    later = [example(1, "Sum this up, please.", NEAR_KOREAN), example(2, "다음을 줄여 쓰세요.", ENGLISH)]
-    assert folds_of(apply(stage, later, kind="example")) == {"e1": "e0"}
+    stage = Dedup(index=str(tmp_path / "i"), text="assistant", template=0)
+    apply(stage, [example("z", "다음을 줄여 쓰세요.", KOREAN)], kind="example")
+    later = [example("a", "Sum this up, please.", NEAR_KOREAN), example("b", "다음을 줄여 쓰세요.", ENGLISH)]
+    assert folds_of(apply(stage, later, kind="example")) == {"a": "z"}
+
+
+def test_what_an_index_can_t_take_is_refused(tmp_path: Path) -> None:
+    rows = [example("a", KOREAN, ENGLISH)]
+    for settings_, told in (
+        ({}, "compared whole"),
+        ({"template": 0.2}, "whole"),
+        ({"mode": "annotate"}, "all rows do"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            apply(Dedup(index=str(tmp_path / "i"), **settings_), rows, kind="example")
 
 
 def test_without_sets_the_estimate_tells_its_standard_error(tmp_path: Path) -> None:
@@ -216,7 +248,7 @@ def test_without_sets_the_estimate_tells_its_standard_error(tmp_path: Path) -> N
     assert [(drop["id"], drop["matched"], drop["rule"]) for drop in drops] == [
         ("m1-r0", "m0-r0", "near_copy"), ("m1-r2", "m0-r1", "exact_copy"),
     ]  # fmt: skip
-    signed = [signature_of(shingles_of(fold_text(text), "script", 5), 128) for text in (KOREAN, NEAR_KOREAN)]
+    signed = [signature_of(shingles_of(fold_text(text), Cut("script")), 128) for text in (KOREAN, NEAR_KOREAN)]
     share = float((signed[0] == signed[1]).mean())
     assert drops[0]["value"] == f"{share:.3f}±{(share * (1 - share) / 128) ** 0.5:.3f}"
     assert not list(tmp_path.glob("i/segments/*/sets.u32"))
@@ -233,8 +265,8 @@ def test_a_crowd_of_one_template_is_bounded_and_told(tmp_path: Path, monkeypatch
 
 
 def segment_bytes(folder: Path) -> list[dict[str, bytes]]:
-    """The files of every segment, without its name."""
-    return [bytes_of(path) for path in sorted((folder / "segments").iterdir(), key=lambda p: p.stat().st_size)]
+    """The files of every segment, in order, without its name."""
+    return [bytes_of(segment.folder) for segment in Archive(folder).segments]
 
 
 def test_index_and_answers_do_not_depend_on_workers_or_on_how_shards_are_cut(tmp_path: Path) -> None:
@@ -451,12 +483,15 @@ def traces(folder: Path, row: str, text: str) -> list[str]:
     """Files of an index that hold something of a document: id, digest, signature or shingles."""
     from hashlib import blake2b
 
+    from datakit.kernels.digests import digests_of
+
     folded = fold_text(text)
-    shingles = shingles_of(folded, "script", 5)
+    data = np.frombuffer(folded.encode(), np.uint8)
+    shingles = shingles_of(folded, Cut("script"))
     halves = np.array(sorted({shingle >> 32 for shingle in shingles}), "<u4")
     secrets = {
         "id": row.encode(),
-        "digest": blake2b(folded.encode(), digest_size=16).digest(),
+        "digest": digests_of(np.array([0, len(data)]), data).tobytes(),
         "signature": signature_of(shingles, 128).astype("<u4").tobytes()[:16],
         "shingle": halves[:3].tobytes(),
         "id key": blake2b(row.encode(), digest_size=4).digest(),
@@ -550,7 +585,7 @@ def test_a_folder_of_other_files_and_a_file_are_refused(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["rows.arrow", "digests.u64", "signatures.u32", "lookup.u32", "sets.u32", "places.i64"]
+    "name", ["rows.arrow", "digests.u64", "signatures.u32", "lookup.u64", "sets.u32", "places.i64"]
 )
 @pytest.mark.parametrize("harm", ["missing", "torn"])
 def test_a_damaged_file_is_named(tmp_path: Path, name: str, harm: str) -> None:
@@ -594,8 +629,6 @@ def test_a_run_that_another_one_overtook_is_refused(tmp_path: Path, monkeypatch:
 def test_index_opens_in_datasketch(tmp_path: Path) -> None:
     from datasketch import MinHash
 
-    from datakit.kernels.shingles import units_of
-
     stage = Dedup(index=str(tmp_path / "i"))
     apply(stage, month(0, KOREAN, ENGLISH))
     apply(stage, month(1, OTHER))
@@ -603,8 +636,7 @@ def test_index_opens_in_datasketch(tmp_path: Path) -> None:
     index = to_datasketch(Archive(tmp_path / "i").tables())
     assert sorted(index.keys) == ["m0-r0", "m1-r0"]
     query = MinHash(num_perm=128, scheme="affine32", hashfunc=shingle_hash32)
-    units = units_of(fold_text(NEAR_KOREAN), "script")
-    query.update_batch([units[i : i + 5] for i in range(len(units) - 4)])
+    query.update_batch(runs_of(fold_text(NEAR_KOREAN), Cut()))
     assert index.query(query) == ["m0-r0"]
 
 

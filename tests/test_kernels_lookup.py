@@ -18,9 +18,7 @@ def case(seed: int, stored: int, fresh: int, kinds: int) -> tuple[Array, Array, 
     """Lookup tables, wanted keys, fresh and stored signatures, hidden rows; few kinds of values: many meetings."""
     stream = np.random.default_rng(seed)
     old, new = (stream.integers(0, kinds, (count, 6)).astype(np.uint32) for count in (stored, fresh))
-    tables = np.empty((3, 2, stored), np.uint32)
-    for table in range(3):
-        lookup.sorted_table(old[:, 2 * table] * 7 + old[:, 2 * table + 1], tables[table])
+    tables = np.stack([lookup.sorted_table(old[:, 2 * table] * 7 + old[:, 2 * table + 1]) for table in range(3)])
     wanted = np.stack([new[:, 2 * table] * 7 + new[:, 2 * table + 1] for table in range(3)])
     return tables, wanted, new, old, np.flatnonzero(stream.random(stored) < 0.2)
 
@@ -54,10 +52,9 @@ def test_candidates_equal_plain_python(
 
 
 def test_table_leads_from_every_key_to_its_rows() -> None:
-    keys = np.array([9, 2, 9, 0, 2**32 - 1, 9], np.uint32)
-    table = np.empty((2, 6), np.uint32)
-    lookup.sorted_table(keys, table)
-    assert table.tolist() == [[0, 2, 9, 9, 9, 2**32 - 1], [3, 1, 0, 2, 5, 4]]
+    table = lookup.sorted_table(np.array([9, 2, 9, 0, 2**32 - 1, 9], np.uint32))
+    told = [(int(item >> lookup.KEY), int(item & lookup.ROW)) for item in table]
+    assert told == [(0, 3), (2, 1), (9, 0), (9, 2), (9, 5), (2**32 - 1, 4)]
     assert lookup.places_of(table[None], np.array([[9, 1, 2**32 - 1]], np.uint32)).tolist() == [[2, 1, 5]]
 
 

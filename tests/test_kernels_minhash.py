@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from datakit.kernels.clusters import FULL, LEADERS, candidates, fold_down, intersections
 from datakit.kernels.folding import fold, fold_text
 from datakit.kernels.minhash import band_keys, choose_bands, found_share, permutations, sign, signature_of
-from datakit.kernels.shingles import run_hash, shingle_sets, shingles_of, unit_table, units_of
+from datakit.kernels.shingles import Cut, run_hash, runs_of, shingle_sets, shingles_of, unit_table, units_of
 
 UNITS = ("script", "word", "syllable", "char")
 KOREAN = "지난달에 산 무선 청소기가 충전이 되지 않아요. 서비스 센터에 전화했더니 3일 뒤에 오라고 하네요 ㅠㅠ"
@@ -40,21 +40,25 @@ def test_fold_any_texts_equals_the_plain_reference(texts: list[str]) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(TEXTS, st.sampled_from(UNITS), st.integers(1, 7))
-def test_shingle_sets_any_texts_equal_the_plain_reference(texts: list[str], unit: str, ngram: int) -> None:
-    array = column(texts)
-    flat, places = shingle_sets(array, unit, ngram)
+@given(TEXTS, st.sampled_from(UNITS), st.integers(1, 7), st.integers(1, 5), st.integers(0, 2), st.data())
+def test_shingle_sets_any_texts_equal_the_plain_reference(
+    texts: list[str], unit: str, ngram: int, syllables: int, part: int, data: st.DataObject
+) -> None:
+    array, cut = column(texts), Cut(unit, ngram, syllables)
+    every = sorted({one for text in array.to_pylist() for one in shingles_of(fold_text(text), cut, part)})
+    strip = sorted(data.draw(st.sets(st.sampled_from(every)))) if every else []
+    flat, places = shingle_sets(array, cut, part=part, strip=np.array(strip, np.uint64))
     for row, text in enumerate(array.to_pylist()):
         found = flat[places[row] : places[row + 1]].tolist()
-        assert found == sorted(set(shingles_of(fold_text(text), unit, ngram)))
+        assert found == sorted(set(shingles_of(fold_text(text), cut, part, strip)))
 
 
 @settings(max_examples=60, deadline=None)
 @given(TEXTS, st.sampled_from(UNITS))
 def test_sign_any_texts_equals_the_plain_reference(texts: list[str], unit: str) -> None:
-    signatures, counts = sign(column(texts), unit, 5, 40)
+    signatures, counts = sign(column(texts), Cut(unit), 40)
     for row, text in enumerate(column(texts).to_pylist()):
-        shingles = shingles_of(fold_text(text), unit, 5)
+        shingles = shingles_of(fold_text(text), Cut(unit))
         assert counts[row] == len(shingles)
         assert (signatures[row] == signature_of(shingles, 40)).all()
 
@@ -79,16 +83,16 @@ def test_word_units_any_text_are_pythons_words_of_the_lowered_text(text: str) ->
 
 @pytest.mark.parametrize("unit", ["script", "word", "syllable"])
 def test_shingles_decomposed_hangul_equal_those_of_composed(unit: str) -> None:
-    flat, places = shingle_sets(column([KOREAN, unicodedata.normalize("NFD", KOREAN)]), unit, 5)
+    flat, places = shingle_sets(column([KOREAN, unicodedata.normalize("NFD", KOREAN)]), Cut(unit))
     assert (flat[: places[1]] == flat[places[1] :]).all()
 
 
 def test_shingles_short_and_signs_only_texts_are_one_shingle_and_empty_texts_none() -> None:
     for unit in UNITS[:3]:
-        assert len(shingles_of(fold_text("안녕 ok"), unit, 5)) == 1
-        assert shingles_of(fold_text("!!!"), unit, 5) != shingles_of(fold_text("???"), unit, 5)
-        assert shingles_of(fold_text(" \n"), unit, 5) == []
-    signatures, counts = sign(column(["", "!!!"]), "script", 5, 32)
+        assert len(shingles_of(fold_text("안녕 ok"), Cut(unit))) == 1
+        assert shingles_of(fold_text("!!!"), Cut(unit)) != shingles_of(fold_text("???"), Cut(unit))
+        assert shingles_of(fold_text(" \n"), Cut(unit)) == []
+    signatures, counts = sign(column(["", "!!!"]), Cut(), 32)
     assert counts.tolist() == [0, 1]
     assert (signatures[0] == 0xFFFFFFFF).all()
 
@@ -98,10 +102,28 @@ def test_run_hash_order_and_cut_of_units_matter() -> None:
     assert len(hashes) == 4
 
 
+def test_runs_of_script_hold_five_words_or_three_syllables_or_as_much_of_both() -> None:
+    assert runs_of("a b c d e f", Cut()) == [list("abcde"), list("bcdef")]
+    assert runs_of("가나다 라", Cut()) == [list("가나다"), list("나다라")]
+    assert runs_of("a b 가나다라", Cut()) == [
+        ["a", "b", "가", "나"],
+        ["b", "가", "나", "다"],
+        *map(list, ("가나다", "나다라")),
+    ]
+    assert runs_of("가나다라마바", Cut("word")) == [["가나다라마바"]]
+
+
+def test_shingles_of_a_template_alone_are_one_and_other_parts_share_none() -> None:
+    whole = shingles_of(fold_text(KOREAN), Cut())
+    assert len(shingles_of(fold_text(KOREAN), Cut(), strip=whole)) == 1
+    assert shingles_of(fold_text(KOREAN), Cut(), strip=whole[:-1]) == whole[-1:]
+    assert not set(whole) & set(shingles_of(fold_text(KOREAN), Cut(), part=1))
+
+
 def test_shingle_sets_taken_in_shares_add_up_to_the_whole() -> None:
     array = column(list(SAMPLES))
-    whole, places = shingle_sets(array, "script", 3)
-    parts = [shingle_sets(array, "script", 3, share, 4) for share in range(4)]
+    whole, places = shingle_sets(array, Cut(ngram=3))
+    parts = [shingle_sets(array, Cut(ngram=3), share=share, shares=4) for share in range(4)]
     for row in range(len(array)):
         found = [flat[at[row] : at[row + 1]] for flat, at in parts]
         assert sorted(np.concatenate(found).tolist()) == whole[places[row] : places[row + 1]].tolist()
@@ -114,10 +136,9 @@ def test_signatures_korean_and_english_equal_datasketch_bit_for_bit(unit: str) -
 
     from datakit.stages.dedup.signatures import shingle_hash32
 
-    signatures, _ = sign(column(list(SAMPLES)), unit, 5, 128)
+    signatures, _ = sign(column(list(SAMPLES)), Cut(unit), 128)
     for row, text in enumerate(SAMPLES):
-        units = units_of(fold_text(text), unit) or list(fold_text(text))
-        runs = [units[i : i + 5] for i in range(max(1, len(units) - 4))] if units else []
+        runs = runs_of(fold_text(text), Cut(unit))
         theirs = MinHash(num_perm=128, seed=1, scheme="affine32", hashfunc=shingle_hash32)
         theirs.update_batch(runs)
         assert theirs.hashvalues.tolist() == signatures[row].tolist()

@@ -1,6 +1,6 @@
 """Looking rows up among rows that are stored: sorted tables of 32-bit keys, one a band, over memory-mapped arrays.
 
-    lookup[t, 0]  the keys of table t, ascending      lookup[t, 1]  the rows they belong to, ascending among equals
+    lookup[t]   key * 2^32 + row for all rows, ascending: under one key the rows follow one another, the first one first
 
 A row that shares a key with a stored one is a candidate; the signatures of the two say how alike they look. Two keys of
 different bands' values are equal by chance once in 2^32, which costs one comparison of signatures.
@@ -8,7 +8,8 @@ different bands' values are equal by chance once in 2^32, which costs one compar
 Both ends of a crowd are bounded: of the stored rows under one key the `most` oldest are looked at, and of all rows that
 look alike the `tried` most alike are returned (the older on a tie). Who was left out is told.
 
-Cost: a binary search a table, and about 30 ns for each stored row looked at, if its page is in memory.
+Cost: a binary search a table, which ends on the page that holds keys and rows; and about 30 ns for each stored row
+looked at, if its page is in memory.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import numpy as np
 from datakit.kernels.compiled import kernel
 
 Array = np.ndarray[Any, Any]
+KEY, ROW = np.uint64(32), np.uint64(0xFFFFFFFF)
+"""Where the key stands in an item of a table, and the row."""
 
 
 @kernel
@@ -77,8 +80,8 @@ def candidates_among(
         listed = 0
         for table in range(tables):
             place, seen = left[table, i], 0
-            while place < lookup.shape[2] and lookup[table, 0, place] == wanted[table, i]:
-                row = np.int64(lookup[table, 1, place])
+            while place < lookup.shape[1] and lookup[table, place] >> KEY == wanted[table, i]:
+                row = np.int64(lookup[table, place] & ROW)
                 place += 1
                 if row >= end or is_in(row, hidden):
                     continue
@@ -111,7 +114,7 @@ def candidates_in_python(
     found = []
     for i in range(len(fresh)):
         alike: set[tuple[int, int]] = set()
-        for keys, rows, key in zip(lookup[:, 0], lookup[:, 1], wanted[:, i], strict=True):
+        for keys, rows, key in zip(lookup >> KEY, lookup & ROW, wanted[:, i], strict=True):
             under = [int(row) for row in rows[keys == key] if row < end and row not in hidden]
             alike |= {(row, int((stored[row] == fresh[i]).sum())) for row in under[:most]}
         best = sorted((pair for pair in alike if pair[1] >= least), key=lambda pair: (-pair[1], pair[0]))
@@ -139,11 +142,10 @@ def places_of(lookup: Array, wanted: Array) -> Array:
     left = np.empty(wanted.shape, np.int64)
     for table, keys in enumerate(wanted):
         order = np.argsort(keys, kind="stable")
-        left[table, order] = np.searchsorted(lookup[table, 0], keys[order])
+        left[table, order] = np.searchsorted(lookup[table], keys[order].astype(np.uint64) << KEY)
     return left
 
 
-def sorted_table(keys: Array, out: Array) -> None:
-    """Write one table (2 x rows) for 32-bit keys given in the order of rows."""
-    order = np.argsort(keys, kind="stable")
-    out[0], out[1] = keys[order], order
+def sorted_table(keys: Array) -> Array:
+    """The table of some 32-bit keys, given in the order of rows."""
+    return np.sort((keys.astype(np.uint64) << KEY) | np.arange(len(keys), dtype=np.uint64))

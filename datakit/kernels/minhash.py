@@ -17,7 +17,7 @@ Rows whose signatures agree in all of one band's places become candidates: with 
     0.9             18 x 7        0.004  0.13   0.40   0.79      0.986     0.99999
 
 Too many candidates cost little, since they are verified; a pair that is missed is missed for good.
-Cost: 5 ns a shingle for 128 permutations (the inner loop is vectorised), 512 bytes a row.
+Cost: 12 ns a shingle for 128 permutations (the inner loop is vectorised), 512 bytes a row.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 
 from datakit.kernels.compiled import kernel
 from datakit.kernels.folding import fold
-from datakit.kernels.shingles import hash_shingles, mix, unit_table
+from datakit.kernels.shingles import NONE, Cut, hash_shingles, mix
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,7 +60,9 @@ def _premixed(hashed: Any) -> Any:
 
 
 @kernel
-def sign_texts(offsets: Any, data: Any, table: Any, everything: Any, ngram: int, a: Any, b: Any) -> tuple[Any, Any]:
+def sign_texts(
+    offsets: Any, data: Any, table: Any, everything: Any, cut: Any, strip: Any, a: Any, b: Any
+) -> tuple[Any, Any]:
     """Signatures (rows x permutations) and numbers of shingles, repeats counted."""
     rows, width = len(offsets) - 1, len(a)
     longest = 1
@@ -69,7 +71,7 @@ def sign_texts(offsets: Any, data: Any, table: Any, everything: Any, ngram: int,
     scratch, alone = np.empty(longest, np.uint64), np.empty(longest, np.bool_)
     signatures, counts = np.empty((rows, width), np.uint32), np.zeros(rows, np.int64)
     for row in range(rows):
-        count = hash_shingles(data, offsets[row], offsets[row + 1], table, everything, ngram, scratch, alone)
+        count = hash_shingles(data, offsets[row], offsets[row + 1], table, everything, cut, strip, scratch, alone)
         counts[row] = count
         least = signatures[row]
         for k in range(width):
@@ -82,16 +84,19 @@ def sign_texts(offsets: Any, data: Any, table: Any, everything: Any, ngram: int,
 
 
 def sign_folded(
-    offsets: Array, data: Array, unit: str, ngram: int, count: int, seed: int = SEED
+    offsets: Array, data: Array, cut: Cut, count: int, *, part: int = 0, strip: Array = NONE, seed: int = SEED
 ) -> tuple[Array, Array]:
-    """The same for texts that are folded already."""
-    a, b = permutations(count, seed)
-    return sign_texts(offsets, data, unit_table(unit), unit_table("char"), ngram, a, b)
+    """Signatures of folded texts (uint32, rows x `count`; all ones for empty texts) and their numbers of shingles.
+
+    The signature of a row of several parts is the elementwise minimum of its parts' signatures, which is the signature
+    of the union of their shingles.
+    """
+    return sign_texts(offsets, data, *cut.tables, cut.numbers(part), strip, *permutations(count, seed))
 
 
-def sign(texts: pa.LargeStringArray, unit: str, ngram: int, count: int, seed: int = SEED) -> tuple[Array, Array]:
-    """Signatures of some texts (uint32, rows x `count`; all ones for empty texts) and their numbers of shingles."""
-    return sign_folded(*fold(texts), unit, ngram, count, seed)
+def sign(texts: pa.LargeStringArray, cut: Cut, count: int, seed: int = SEED) -> tuple[Array, Array]:
+    """The same for texts that are not folded yet."""
+    return sign_folded(*fold(texts), cut, count, seed=seed)
 
 
 def signature_of(shingles: list[int], count: int, seed: int = SEED) -> Array:

@@ -29,7 +29,7 @@ import numpy as np
 from datakit.kernels.characters import decode
 from datakit.kernels.compiled import kernel
 from datakit.kernels.segments import next_segment
-from datakit.kernels.shingles import ALONE, BREAK, FNV, JOINED, START, mix
+from datakit.kernels.shingles import ALONE, BREAK, JOINED, MIX1, START, mix
 
 Array = np.ndarray[Any, Any]
 _KNOWN = 0x20000
@@ -99,7 +99,7 @@ def read_units(data: Any, start: int, end: int, dead: Any, table: Any, lower: An
             hashed, begins[count], joints[count], alone[count] = START, begin, gap, kind == ALONE
             letters[to] = 0x20  # so that "ab c" isn't "a bc"
             to += 1
-        hashed = (hashed ^ np.uint64(folded)) * FNV
+        hashed = (hashed ^ np.uint64(folded)) * MIX1
         to = _write(letters, to, folded)
         ends[count] = i
         if kind == ALONE:

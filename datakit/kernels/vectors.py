@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datakit.kernels.shingles import shingle_sets, shingles_of
+from datakit.kernels.shingles import Cut, shingle_sets, shingles_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,15 +30,13 @@ Array = np.ndarray[Any, Any]
 WIDTH = 256
 NORM = 2048
 """Length of a vector; its square is the largest dot product, 2^22."""
-FEATURES = (("word", 1), ("script", 2))
-"""Units and how many of them make a feature."""
+FEATURES = (Cut("word", 1), Cut("script", 2, 2))
+"""The runs of units that are features: words, and pairs of words or syllables."""
 
 
 def features_of(folded: str) -> set[tuple[int, int]]:
     """The distinct features of a folded text, in plain Python: (their kind, their hash)."""
-    return {
-        (kind, hashed) for kind, (unit, ngram) in enumerate(FEATURES) for hashed in shingles_of(folded, unit, ngram)
-    }
+    return {(kind, hashed) for kind, cut in enumerate(FEATURES) for hashed in shingles_of(folded, cut)}
 
 
 def sums_of(folded: str) -> list[int]:
@@ -52,8 +50,8 @@ def sums_of(folded: str) -> list[int]:
 def ngram_sums(texts: pa.LargeStringArray) -> Array:
     """The signed sums of the texts' features: rows x WIDTH, whole numbers. `texts` holds no nulls."""
     sums: Array = np.zeros(len(texts) * WIDTH)
-    for unit, ngram in FEATURES:
-        hashes, places = shingle_sets(texts, unit, ngram)
+    for cut in FEATURES:
+        hashes, places = shingle_sets(texts, cut)
         rows = np.repeat(np.arange(len(texts)), np.diff(places))
         at = rows * WIDTH + (hashes % np.uint64(WIDTH)).astype(np.int64)
         signs = 1.0 - 2.0 * (hashes >> np.uint64(63)).astype(np.float64)

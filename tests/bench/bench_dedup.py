@@ -1,11 +1,15 @@
-"""Near-dedup against datasketch on a corpus with known near copies; answers are checked before times are told.
+"""Near-dedup beside rensa, datatrove and datasketch, on a corpus whose near copies are known; answers come first.
 
-    python tests/bench/bench_dedup.py CORPUS.jsonl.gz TRUTH.pairs.tsv [--peer] [--grow 5] [--json]
+    python -m tests.bench.bench_dedup CORPUS.jsonl.gz TRUTH.pairs.tsv [--peers rensa datatrove datasketch]
+                                      [--repeat 3] [--grow 10000 100000 1000000] [--json]
 
-CORPUS: {"id", "text"} a line. TRUTH: id, id, Jaccard of lower-cased word 5-grams, for all pairs from 0.7 on. All times
-are CPU seconds of one core from texts in memory (parsing is told apart), after one warm-up on 50 texts. `--peer` adds
-datasketch: words by regex, hashing in Python, MinHash of 128, LSH at 0.7, first row kept. `--grow N` measures
-peak memory of a fresh process for the corpus and for N times as many documents (the same with their words shuffled).
+CORPUS: {"id", "text"} a line. TRUTH: id, id, Jaccard of lower-cased word 5-grams, for all pairs from 0.7 on.
+
+Every contestant is a fresh process. Its work goes from the bytes of an unpacked JSONL file to the ids that it keeps,
+parsing included; `process` is the CPU of the whole process, imports too. CPU seconds of all its processes, the best of
+`--repeat` rounds (one for datatrove and datasketch), in which the contestants take turns: wall time means nothing on a
+busy machine. Ours is measured warm: compiled code is on disk. `--grow` measures time and peak memory of the whole stage,
+store included, on that many documents of 60 words, a tenth of them near copies.
 """
 
 from __future__ import annotations
@@ -14,7 +18,6 @@ import argparse
 import gzip
 import json
 import random
-import re
 import subprocess
 import sys
 import tempfile
@@ -25,10 +28,19 @@ from typing import Any
 
 import orjson
 
+from tests.bench.peers import HERE, ROOT, run_peer
+
 THRESHOLD = 0.8
-PEER_THRESHOLD = 0.7
-"""At 0.8 datasketch's choice of bands finds 97 % of the pairs at 0.8; it doesn't verify, so a lower one is usual."""
 SHARD_ROWS = 2000
+GROWN_SHARD_ROWS = 20_000
+GROWN_WORDS = 60
+PEERS = {
+    "rensa": ("rensa_lsh.py", "0.7"),
+    "datatrove": ("datatrove_minhash.py",),
+    "datasketch": ("datasketch_lsh.py", "0.7"),
+}
+"""Script and arguments. Those that go by estimates go by 0.7: at 0.8 they would miss half of the pairs at 0.8."""
+ONCE = ("datatrove", "datasketch")
 
 
 def score(kept: set[str], ids: list[str], truth: Path) -> dict[str, float]:
@@ -47,35 +59,41 @@ def score(kept: set[str], ids: list[str], truth: Path) -> dict[str, float]:
     dropped = [name for name in ids if name not in kept]
     alive = {lead(name) for name in list(leads) if name in kept}
     return {
-        "pair_recall": sum(not kept.issuperset(pair) for pair in pairs) / len(pairs),
-        "drop_precision": sum(name in leads for name in dropped) / max(1, len(dropped)),
+        "kept": len(kept),
+        "pair_recall": round(sum(not kept.issuperset(pair) for pair in pairs) / len(pairs), 5),
+        "drop_precision": round(sum(name in leads for name in dropped) / max(1, len(dropped)), 5),
         "clusters_lost": len({lead(name) for name in list(leads)} - alive),
     }
 
 
-def ours(rows: list[dict[str, Any]]) -> tuple[set[str], dict[str, float]]:
-    """Kept ids, and CPU seconds by step."""
+def ours(corpus: Path, kept: Path) -> dict[str, Any]:
+    """From JSONL to kept ids in this process; CPU seconds by step."""
     from datakit.corpus import StoredCorpus
     from datakit.executors import Serial
+    from datakit.kernels.shingles import Cut
     from datakit.stage import Env
     from datakit.stages.dedup import clusters, signatures
+    from datakit.stages.dedup.compared import Compared
     from datakit.stages.dedup.verify import Verifier
     from datakit.store import Store
 
-    settings = {"unit": "word", "ngram": 5, "permutations": 128, "text": "all", "near": True}
-    shards = [MemoryShard(shard) for shard in tables(rows)]
-    times, clock = {}, time.process_time()
+    settings = {"unit": "word", "ngram": 5, "syllables": 3, "permutations": 128, "near": True}
+    settings["compared"] = Compared().settings()
+    times, clock, started = {}, time.process_time(), time.perf_counter()
+    with corpus.open("rb") as lines:
+        shards = list(tables(map(orjson.loads, lines)))
+    times["parse"] = time.process_time() - clock
     signed = [signatures.sign(shard.table, settings) for shard in shards]
-    times["sign"] = time.process_time() - clock
-    index = signatures.load_index(signed, len(rows), 128, "first")
-    with tempfile.TemporaryDirectory() as folder:
-        corpus = StoredCorpus(Store(folder), Serial(), "document", Env(), shards)
-        folds = clusters.fold_exact(index)
-        folds = clusters.fold_near(index, folds, Verifier(corpus, index, "word", 5, "all"), THRESHOLD)
-    times["cluster and verify"] = time.process_time() - clock - times["sign"]
-    times["total"] = time.process_time() - clock
-    stays = index.row_of[folds.into == -1]
-    return {rows[row]["id"] for row in stays.tolist()}, times
+    times["sign"] = time.process_time() - clock - times["parse"]
+    index = signatures.load_index(signed, sum(shard.rows for shard in shards), 128, "first")
+    held = StoredCorpus(Store(kept.parent), Serial(), "document", Env(), shards)
+    folds = clusters.fold_exact(index)
+    folds = clusters.fold_near(index, folds, Verifier(held, index, Cut("word")), THRESHOLD)
+    stays = index.ids.take(index.row_of[folds.into == -1]).to_pylist()
+    total, seconds = time.process_time() - clock, time.perf_counter() - started
+    times["cluster and verify"] = total - times["parse"] - times["sign"]
+    kept.write_text("\n".join(stays))
+    return {"cpu_s": total, "seconds": seconds, "process_cpu_s": time.process_time(), "steps": times}
 
 
 class MemoryShard:
@@ -83,74 +101,72 @@ class MemoryShard:
 
     def __init__(self, table: Any) -> None:
         self.table, self.key, self.rows, self.source = table, "", table.num_rows, ""
+        self.columns = table.schema.names
 
     def read(self, columns: list[str] | None = None) -> Any:
         """The rows, or some of their columns."""
         return self.table.select(columns) if columns else self.table
 
 
-def tables(rows: list[dict[str, Any]]) -> Iterator[Any]:
-    """Shards of documents."""
-    from datakit.schemas import table_from_rows
+def tables(rows: Iterator[dict[str, Any]], size: int = SHARD_ROWS) -> Iterator[MemoryShard]:
+    """Shards of documents: what dedup looks at of them."""
+    import pyarrow as pa
 
-    for start in range(0, len(rows), SHARD_ROWS):
-        shard = rows[start : start + SHARD_ROWS]
-        told = [{**row, "source": "bench", "position": start + place} for place, row in enumerate(shard)]
-        yield table_from_rows(told, "document")
+    ids: list[str] = []
+    texts: list[str] = []
+    place = 0
 
+    def shard() -> MemoryShard:
+        nonlocal place
+        place += len(ids)
+        columns = {
+            "id": pa.array(ids, pa.large_string()),
+            "source_id": pa.array(ids, pa.large_string()),
+            "text": pa.array(texts, pa.large_string()),
+            "source": pa.array(["bench"] * len(ids), pa.large_string()),
+            "position": pa.array(range(place - len(ids), place), pa.int64()),
+        }
+        return MemoryShard(pa.table(columns))
 
-def datasketchs(rows: list[dict[str, Any]]) -> tuple[set[str], dict[str, float]]:
-    """The same by datasketch, as its documentation does it, with the fastest hash at hand."""
-    from datasketch import MinHash, MinHashLSH
-    from xxhash import xxh32_intdigest
-
-    words = re.compile(r"\w+")
-    clock = time.process_time()
-
-    def shingles(text: str) -> set[bytes]:
-        found = words.findall(text.lower())
-        return {" ".join(found[i : i + 5]).encode() for i in range(max(1, len(found) - 4))}
-
-    made = (shingles(row["text"]) for row in rows)
-    signatures = MinHash.generator(made, num_perm=128, hashfunc=xxh32_intdigest)
-    lsh, kept = MinHashLSH(threshold=PEER_THRESHOLD, num_perm=128), set()
-    for row, signature in zip(rows, signatures, strict=True):
-        if not lsh.query(signature):
-            kept.add(row["id"])
-            lsh.insert(row["id"], signature, check_duplication=False)
-    return kept, {"total": time.process_time() - clock}
+    for row in rows:
+        ids.append(row["id"])
+        texts.append(row["text"])
+        if len(ids) == size:
+            yield shard()
+            ids, texts = [], []
+    if ids:
+        yield shard()
 
 
-def grown(rows: list[dict[str, Any]], times: int) -> Iterator[dict[str, Any]]:
-    """`times` as many documents: the corpus, and copies with shuffled words that resemble nothing."""
-    for copy in range(times):
-        stream = random.Random(copy)
-        for row in rows:
-            words = row["text"].split(" ")
-            if copy:
-                stream.shuffle(words)
-            yield {"id": f"{row['id']}-{copy}", "text": " ".join(words)}
+def grown(corpus: Path, count: int) -> Iterator[dict[str, Any]]:
+    """`count` documents of words of the corpus's, every tenth of them the one before with a word changed."""
+    with gzip.open(corpus) if corpus.suffix == ".gz" else corpus.open("rb") as lines:
+        pool = [orjson.loads(line)["text"].split() for line in lines]
+    pool = [words for words in pool if len(words) > 2 * GROWN_WORDS]
+    draw = random.Random(0)
+    words: list[str] = []
+    for number in range(count):
+        if number % 10 == 9:
+            words = [*words[:-1], f"w{number}"]
+        else:
+            words = draw.choices(pool[number % len(pool)], k=GROWN_WORDS)
+        yield {"id": f"d{number}", "text": " ".join(words)}
 
 
-def peak(corpus: Path, times: int) -> dict[str, Any]:
-    """Peak memory of a fresh process that dedups `times` the corpus from a store, and its index's bytes a row."""
+def growth(corpus: Path, count: int) -> dict[str, Any]:
+    """Time and peak memory of a fresh process that dedups `count` documents from a store."""
     from datakit.store import Store
 
     with tempfile.TemporaryDirectory() as folder:
-        store, keys, batch = Store(folder).prepare(), [], []
-        for row in grown(list(parsed(corpus)), times):
-            batch.append(row)
-            if len(batch) == SHARD_ROWS:
-                keys += [(store.put_shard(table, "document").key, table.num_rows) for table in tables(batch)]
-                batch = []
-        keys += [(store.put_shard(table, "document").key, table.num_rows) for table in tables(batch)]
+        store = Store(folder).prepare()
+        shards = tables(grown(corpus, count), GROWN_SHARD_ROWS)
+        keys = [(store.put_shard(shard.table, "document").key, shard.rows) for shard in shards]
         (Path(folder) / "keys.json").write_text(json.dumps(keys))
-        told = subprocess.run([sys.executable, __file__, "--child", folder], check=True, capture_output=True, text=True)
-    return json.loads(told.stdout.splitlines()[-1])
+        return alone("--child", folder)
 
 
 def child(folder: Path) -> dict[str, Any]:
-    """Dedup a store's shards and tell the peak."""
+    """Dedup a store's shards; time and peak memory a document."""
     from datakit.corpus import StoredCorpus, StoredOutbox, StoredShard
     from datakit.executors import Serial
     from datakit.outcome import StageStats
@@ -166,12 +182,15 @@ def child(folder: Path) -> dict[str, Any]:
     stage = Dedup(unit="word")
     out = StoredOutbox(store, Serial(), stage, False, StageStats(rows_in=sum(rows for _, rows in keys)))
     stage.run(corpus, out)
+    seconds, count = time.process_time() - clock, out.stats.rows_in
     return {
-        "documents": out.stats.rows_in,
+        "documents": count,
         "kept": out.stats.kept,
-        "cpu_s": round(time.process_time() - clock, 2),
+        "cpu_s": round(seconds, 2),
+        "us_per_document": round(1e6 * seconds / count, 1),
         "rss_before_mb": before,
         "rss_peak_mb": peak_mb(),
+        "bytes_per_document": (peak_mb() - before) * 2**20 // count,
         "index_bytes_per_row": out.notes["index_bytes_per_row"],
     }
 
@@ -182,15 +201,57 @@ def peak_mb() -> int:
     return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 
-def parsed(corpus: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a JSONL file."""
-    with gzip.open(corpus) if corpus.suffix == ".gz" else corpus.open("rb") as lines:
-        yield from map(orjson.loads, lines)
-
-
 def warm_up() -> None:
     """Compile, or load what was compiled."""
-    ours([{"id": str(place), "text": f"가나다 라마바 사아자 차카타 파하 {place // 2} " * 9} for place in range(50)])
+    rows = [{"id": str(n), "text": f"가나다 라마바 사아자 차카타 파하 {n // 2} " * 9} for n in range(50)]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "rows.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+        ours(Path(folder) / "rows.jsonl", Path(folder) / "kept")
+
+
+def alone(*arguments: str) -> dict[str, Any]:
+    """Ours in a fresh process."""
+    command = [sys.executable, "-m", "tests.bench.bench_dedup", *arguments]
+    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    return dict(json.loads(told.stdout.splitlines()[-1]))
+
+
+def contest(name: str, corpus: Path, kept: Path) -> dict[str, Any]:
+    """One contestant's run."""
+    if name == "datakit":
+        return alone("--ours", str(corpus), str(kept))
+    if name == "datasketch":  # installed with datakit
+        command = [sys.executable, str(HERE / PEERS[name][0]), str(corpus), str(kept), *PEERS[name][1:]]
+        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        return dict(json.loads(told.stdout.splitlines()[-1]))
+    return run_peer(name, PEERS[name][0], str(corpus), str(kept), *PEERS[name][1:])
+
+
+def compare(corpus: Path, truth: Path, peers: list[str], repeat: int) -> dict[str, Any]:
+    """All contestants on one corpus: answers and the least CPU seconds, each peer's ratio to ours."""
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        plain, kept = Path(folder) / "corpus.jsonl", Path(folder) / "kept"
+        plain.write_bytes(gzip.decompress(corpus.read_bytes()) if corpus.suffix == ".gz" else corpus.read_bytes())
+        ids = [orjson.loads(line)["id"] for line in plain.read_bytes().splitlines()]
+        for turn in range(repeat):
+            for name in ("datakit", *peers):
+                if turn and name in ONCE:
+                    continue
+                told = contest(name, plain, kept)
+                answer = score(set(kept.read_text().split()), ids, truth)
+                if name not in found or told["cpu_s"] < found[name]["cpu_s"]:
+                    found[name] = {**answer, **told}
+    for name in peers:
+        found[name]["times_ours"] = found[name]["cpu_s"] / found["datakit"]["cpu_s"]
+    return found
+
+
+def rounded(value: Any) -> Any:
+    """Floats with three decimals, in dicts too."""
+    if isinstance(value, dict):
+        return {name: rounded(inner) for name, inner in value.items()}
+    return round(value, 3) if isinstance(value, float) else value
 
 
 def main() -> None:
@@ -198,31 +259,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("corpus", type=Path, nargs="?")
     parser.add_argument("truth", type=Path, nargs="?")
-    parser.add_argument("--peer", action="store_true", help="measure datasketch too")
-    parser.add_argument("--grow", type=int, default=0, help="measure memory for this many times the corpus")
+    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--grow", type=int, nargs="*", default=[], help="measure memory for so many documents")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--ours", type=Path, nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
         print(json.dumps(child(asked.child)))
         return
+    if asked.ours:
+        warm_up()
+        print(json.dumps(ours(*asked.ours)))
+        return
     if asked.corpus is None or asked.truth is None:
         parser.error("CORPUS and TRUTH are needed")
-    warm_up()
-    clock = time.process_time()
-    rows = list(parsed(asked.corpus))
-    told: dict[str, Any] = {"documents": len(rows), "parse_cpu_s": round(time.process_time() - clock, 2)}
-    for name, run in (("datakit", ours), *([("datasketch", datasketchs)] if asked.peer else [])):
-        kept, times = run(rows)
-        told[name] = {**score(kept, [row["id"] for row in rows], asked.truth)}
-        told[name]["cpu_s"] = {step: round(seconds, 3) for step, seconds in times.items()}
-    if asked.grow:
-        told["memory"] = [peak(asked.corpus, times) for times in (1, asked.grow)]
-    if asked.json:
-        print(json.dumps(told))
-        return
-    for name, value in told.items():
-        print(f"{name}: {value}")
+    told = rounded(compare(asked.corpus, asked.truth, asked.peers, asked.repeat))
+    told |= {f"{count} documents": growth(asked.corpus, count) for count in asked.grow}
+    print(json.dumps(told) if asked.json else "\n".join(f"{name}: {value}" for name, value in told.items()))
 
 
 if __name__ == "__main__":

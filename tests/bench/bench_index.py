@@ -36,7 +36,7 @@ SHINGLES = 64
 CHANGED = 4
 PART = 50_000
 PEER_MOST = 100_000
-SCHEME = {"unit": "word", "ngram": 5, "permutations": 128, "text": "all", "near": True, "threshold": 0.8, "sets": True}
+SCHEME = {"unit": "word", "ngram": 5, "permutations": 128, "near": True, "threshold": 0.8, "sets": True}
 Array = np.ndarray[Any, Any]
 
 
@@ -69,7 +69,7 @@ def described(sets: Array, names: list[str]) -> Additions:
 
     digests = np.ascontiguousarray(sets[:, :4]).view(np.uint64)
     told = [pa.array(names, pa.large_string()), pa.array([f"bench.jsonl:{n[-8:]}" for n in names], pa.large_string())]
-    sizes = np.full(len(sets), sets.shape[1])
+    sizes = np.full((len(sets), 1), sets.shape[1])
     return Additions(*told, digests, sign_sets(sets, *permutations(128)), sets.reshape(-1), sizes)
 
 
@@ -92,6 +92,7 @@ def build(folder: Path, documents: int) -> dict[str, Any]:
     """Fill an index."""
     described(sets_of_part(0, 10), ["x"] * 10)
     archive, parts, clock = Archive(folder, SCHEME), Timed(documents), time.process_time()
+    archive.fit(1)
     archive.extend("bench", archive.view("bench"), iter(parts), np.empty(0, np.int64))
     seconds = time.process_time() - clock - parts.seconds
     size = archive.describe()["bytes"]
@@ -128,9 +129,10 @@ def judged(view: View, new: Additions, count: int, asked: Array) -> Past:
     """What the index says about the first `count` queries."""
     import pyarrow as pa
 
-    def sets(rows: Array) -> tuple[Array, Array]:
-        return asked[rows].reshape(-1), np.full(len(rows), SHINGLES)
+    def sets(rows: Array) -> list[tuple[Array, Array]]:
+        return [(asked[rows].reshape(-1), np.full(len(rows), SHINGLES))]
 
+    sets_of: Any = SimpleNamespace(of=sets)
     index: Any = SimpleNamespace(
         ids=pa.chunked_array([new.ids[:count]]), digests=new.digests[:count], signatures=new.signatures
     )
@@ -138,7 +140,7 @@ def judged(view: View, new: Additions, count: int, asked: Array) -> Past:
     past = Past(standing.settled, view.find_digests(index.digests), np.zeros(count, np.bool_), np.zeros(count), view)
     past.threshold = SCHEME["threshold"]
     for start in range(0, count, CHUNK):
-        judge_some(past, index, np.arange(start, min(count, start + CHUNK)), SimpleNamespace(of=sets))
+        judge_some(past, index, np.arange(start, min(count, start + CHUNK)), sets_of)
     return past
 
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datakit.canon import KEY_BYTES, digest_bytes, key_of
-from datakit.errors import ConfigError, StoreError
+from datakit.errors import ConfigError, Problem, StoreError
 from datakit.stages.dedup.records import (
     ArchiveRecord,
     Entry,
@@ -73,7 +73,9 @@ class Archive:
         """What the segments hold."""
         scheme = self.record.scheme
         near = bool(scheme["near"])
-        return Shape(scheme["permutations"] if near else 0, *self.record.bands, sets=near and bool(scheme["sets"]))
+        return Shape(
+            scheme["permutations"] if near else 0, *self.record.bands, near and bool(scheme["sets"]), self.record.parts
+        )
 
     @cached_property
     def segments(self) -> list[Segment]:
@@ -105,6 +107,18 @@ class Archive:
         held = [np.fromfile(path, "<i8").reshape(-1, 2) for path in paths]
         pairs = np.concatenate([np.empty((0, 2), np.int64), *held])
         return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
+    def fit(self, parts: int) -> None:
+        """Refuse rows of another number of parts than those of the index, and parts that can't be told apart."""
+        scheme = self.record.scheme
+        if parts > 1 and scheme["near"] and not scheme["sets"]:
+            told = "without sets the parts of a row (question and answer, fields) can't be compared each on its own"
+            raise ConfigError((Problem("index_sets", told, "say `index_sets: true`, or `parts: together`"),))
+        held = self.record.parts or parts
+        if held != parts:
+            told = f"the index {str(self.path)!r} holds rows of {held} compared part(s), these have {parts}"
+            raise ConfigError((Problem("index", told, "name another folder: documents and examples don't mix"),))
+        self._now(self.record.model_copy(update={"parts": parts}))
 
     def position(self, label: str) -> int:
         """Which entry belongs to a step; the number of entries if none does."""
@@ -235,11 +249,9 @@ class Archive:
         import pyarrow.compute as pc
 
         wanted = pa.array(sorted(set(ids)), pa.large_string())
-        found = [
-            start + np.flatnonzero(pc.is_in(segment.strings.column("id"), wanted).to_numpy())
-            for start, segment in zip(self.starts, self.segments, strict=False)
-        ]
-        rows = np.concatenate([np.empty(0, np.int64), *found])
+        batches = (batch.column("id") for segment in self.segments for batch in segment.strings)
+        hits = [pc.is_in(names, wanted).to_numpy(zero_copy_only=False) for names in batches]
+        rows = np.flatnonzero(np.concatenate([np.empty(0, np.bool_), *hits]))
         return np.setdiff1d(rows, self.gone[self.gone[:, 1] == FORGOTTEN, 0])
 
     def _thinned(self, gone: Array) -> tuple[Entry, ...]:
@@ -291,7 +303,7 @@ class Archive:
     def _now(self, record: ArchiveRecord) -> None:
         """Take another record; what was derived from the old one is derived anew."""
         self.record = record
-        for name in ("segments", "starts", "states", "gone"):
+        for name in ("shape", "segments", "starts", "states", "gone"):
             self.__dict__.pop(name, None)
 
     def _sweep(self) -> None:

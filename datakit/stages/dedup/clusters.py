@@ -33,6 +33,8 @@ LEAD = (1, 4, 32)
 """Leaders that a row of a crowded bucket is compared with in the first rounds, and in all after the last."""
 EXAMPLES = 20
 """Clusters that the notes spell out."""
+ALARMED = 10
+"""Clusters that an alarm spells out."""
 
 
 @dataclass(slots=True)
@@ -159,3 +161,20 @@ def cluster_notes(index: Index, folds: Folds) -> dict[str, Any]:
     }
     largest = int(sizes.max()) + 1 if len(sizes) else 0
     return {"count": len(heads), "largest": largest, "sizes": histogram, "examples": examples}
+
+
+def alarm_notes(index: Index, folds: Folds, limit: int) -> dict[str, Any] | None:
+    """Clusters of more than `limit` rows, the largest first, as ids; None if there are none."""
+    import numpy as np
+
+    heads, sizes = np.unique(folds.into[folds.into >= 0], return_counts=True)
+    sizes = sizes + 1
+    large = np.flatnonzero(sizes > limit)
+    if not len(large):
+        return None
+    large = large[np.lexsort((heads[large], -sizes[large]))]
+    rows = int(sizes[large].sum())
+    ids = index.ids.take(index.row_of[heads[large[:ALARMED]]]).to_pylist()
+    listed = [{"kept": kept, "size": int(size)} for kept, size in zip(ids, sizes[large[:ALARMED]], strict=True)]
+    share = round(rows / len(folds.into), 4)
+    return {"limit": limit, "clusters": len(large), "rows": rows, "share": share, "largest": listed}

@@ -19,17 +19,18 @@ Cost: rows are looked up `CHUNK` at a time; only texts of rows with a candidate 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from datakit.outcome import Drop, drops_table
 from datakit.stages.dedup.archive import Archive
 from datakit.stages.dedup.clusters import EXAMPLES, SLACK
-from datakit.stages.dedup.records import Scheme
-from datakit.stages.dedup.segments import STEP, Additions, Segment
-from datakit.stages.dedup.signatures import Index, columns_of, texts_of
+from datakit.stages.dedup.segments import STEP, Additions
+from datakit.stages.dedup.sets import Sets, jaccard, row_by_row
+from datakit.stages.dedup.signatures import Index
+from datakit.stages.dedup.verify import Verifier
 from datakit.stages.dedup.views import CHUNK, View
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from datakit.stage import Corpus, Shard
 
     Array = np.ndarray[Any, Any]
+
+
+Job = tuple["Shard", dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,13 @@ class Past:
         start, end = index.shard_starts[shard], index.shard_starts[shard + 1]
         return np.flatnonzero(self.into[start:end] >= 0)
 
+    def left_out(
+        self, index: Index, jobs: Iterable[tuple[Shard, dict[str, Any]]]
+    ) -> Iterator[tuple[Shard, dict[str, Any]]]:
+        """Jobs for `without`, one a shard, that leave out the rows that go by what is older."""
+        for number, (shard, settings) in enumerate(jobs):
+            yield shard, {**settings, "older": self.gone_of(index, number)}
+
     def drops(self, corpus: Corpus, index: Index) -> Iterator[pa.Table]:
         """The drops of each shard."""
         for number, shard in enumerate(corpus.shards):
@@ -138,10 +149,11 @@ class Past:
         return f"{value:.3f}±{math.sqrt(value * (1 - value) / width):.3f}"
 
 
-def judge(archive: Archive, corpus: Corpus, index: Index) -> Past:
-    """What the documents before this step say about each row."""
+def judge(archive: Archive, corpus: Corpus, index: Index, verifier: Verifier) -> Past:
+    """What the documents before this step say about each row. `verifier` says how sets are made."""
     import numpy as np
 
+    archive.fit(verifier.compared.count(corpus.kind))
     scheme, view = archive.record.scheme, archive.view(corpus.key)
     standing = Standing.of(index, view)
     view = view.without(standing.revised)
@@ -155,7 +167,7 @@ def judge(archive: Archive, corpus: Corpus, index: Index) -> Past:
     past.exact[leads] = past.into[leads] >= 0
     past.value[leads[past.exact[leads]]] = 1.0
     if scheme["near"]:
-        _judge_near(past, corpus, index, np.sort(leads[~past.exact[leads]]))
+        _judge_near(past, index, np.sort(leads[~past.exact[leads]]), verifier)
     for column in (past.into, past.exact, past.value):
         column[asking] = column[leads[like]]
     return past
@@ -173,19 +185,17 @@ def _first_of_equals(digests: Array) -> tuple[Array, Array]:
     return order[opens], like
 
 
-def _judge_near(past: Past, corpus: Corpus, index: Index, asking: Array) -> None:
-    """Find near copies of older documents, shard by shard."""
+def _judge_near(past: Past, index: Index, asking: Array, verifier: Verifier) -> None:
+    """Find near copies of older documents, `CHUNK` rows of one shard at a time."""
     import numpy as np
 
-    bounds = np.searchsorted(asking, index.shard_starts)
-    for number, shard in enumerate(corpus.shards):
-        mine = asking[bounds[number] : bounds[number + 1]]
-        sets = ShardSets(shard, corpus.kind, past.view.archive.record.scheme, int(index.shard_starts[number]))
-        for start in range(0, len(mine), CHUNK):
-            judge_some(past, index, mine[start : start + CHUNK], sets)
+    sets = Sets(verifier)
+    for start, end in pairwise(np.searchsorted(asking, index.shard_starts).tolist()):
+        for begin in range(start, end, CHUNK):
+            judge_some(past, index, asking[begin : min(end, begin + CHUNK)], sets)
 
 
-def judge_some(past: Past, index: Index, rows: Array, sets: ShardSets) -> None:
+def judge_some(past: Past, index: Index, rows: Array, sets: Sets) -> None:
     """Find near copies of older documents for some rows of one shard."""
     import numpy as np
 
@@ -196,7 +206,7 @@ def judge_some(past: Past, index: Index, rows: Array, sets: ShardSets) -> None:
         if not len(who):
             continue
         past.pairs += len(who)
-        value = agreed / width if past.error else _jaccard(segment, stored, who, sets.of(rows[np.unique(who)]))
+        value = agreed / width if past.error else jaccard(segment, stored, who, sets.of(rows[np.unique(who)]))
         best = np.lexsort((stored, -value, who))
         best = best[np.flatnonzero(np.diff(who[best], prepend=-1))]
         # Segments come in order of age: a younger document must be more alike, not as alike.
@@ -212,58 +222,13 @@ def _least(past: Past, width: int) -> int:
     return max(1, math.floor(expected - SLACK * math.sqrt(expected * (1 - past.threshold))))
 
 
-def _jaccard(segment: Segment, stored: Array, who: Array, sets: tuple[Array, Array]) -> Array:
-    """The similarity of stored rows and rows of ours, whose sets are given in the order of the distinct `who`."""
-    import numpy as np
-
-    from datakit.kernels.clusters import intersections
-
-    rows, other = np.unique(stored, return_inverse=True)
-    one = np.unique(who, return_inverse=True)[1]
-    (flat, sizes), (flat_old, sizes_old) = sets, segment.sets_of(rows)
-    sizes = np.concatenate([sizes, sizes_old])
-    places = np.concatenate([[0], np.cumsum(sizes)])
-    other = other + len(places) - 1 - len(rows)
-    shared = intersections(np.concatenate([flat, flat_old]), places, one, other)
-    return shared / (sizes[one] + sizes[other] - shared)
-
-
-@dataclass
-class ShardSets:
-    """Shingle sets of rows of one shard, whose text is read when it is first asked for."""
-
-    shard: Shard
-    kind: str | None
-    scheme: Scheme
-    start: int
-    """Number of the shard's first row."""
-
-    @cached_property
-    def table(self) -> pa.Table:
-        """The column with the text."""
-        return self.shard.read(columns_of(self.kind)[-1:])
-
-    def of(self, rows: Array) -> tuple[Array, Array]:
-        """The sets of some rows, none of them empty: sorted 32-bit hashes end to end, and sizes."""
-        import numpy as np
-
-        from datakit.kernels.shingles import shingle_sets
-
-        texts = texts_of(self.table.take(rows - self.start), self.scheme["text"])
-        flat, places = shingle_sets(texts, self.scheme["unit"], self.scheme["ngram"])
-        halves = (flat >> np.uint64(32)).astype(np.uint32)
-        fresh = np.ones(len(halves), np.bool_)
-        fresh[1:] = halves[1:] != halves[:-1]
-        fresh[places[:-1]] = True
-        return halves[fresh], np.diff(np.concatenate([[0], np.cumsum(fresh)])[places])
-
-
-def settle(archive: Archive, before: Corpus, kept: Corpus, index: Index) -> None:
+def settle(archive: Archive, before: Corpus, kept: Corpus, index: Index, verifier: Verifier) -> None:
     """Add to the index what a finished step kept; nothing if that has been done."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    archive.fit(verifier.compared.count(before.kind))
     view = archive.view(before.key)
     standing = Standing.of(index, view)
     named = pa.chunked_array(
@@ -272,22 +237,25 @@ def settle(archive: Archive, before: Corpus, kept: Corpus, index: Index) -> None
     rows = np.flatnonzero(pc.is_in(index.ids, named).to_numpy() & ~standing.settled & (index.shingles > 0))
     by_id = pa.table({"id": index.ids.take(pa.array(rows)), "row": rows}).group_by("id")
     rows = np.sort(by_id.aggregate([("row", "min")]).column("row_min").to_numpy())
-    archive.extend(before.key, view, _additions(archive, before, index, rows), standing.revised)
+    archive.extend(before.key, view, _additions(archive, index, rows, verifier), standing.revised)
 
 
-def _additions(archive: Archive, corpus: Corpus, index: Index, rows: Array) -> Iterator[Additions]:
+def _additions(archive: Archive, index: Index, rows: Array, verifier: Verifier) -> Iterator[Additions]:
     """Some rows of a corpus (ascending) on their way into a segment."""
     import numpy as np
 
+    sets = Sets(verifier)
     bounds = np.searchsorted(rows, index.shard_starts)
-    for number, shard in enumerate(corpus.shards):
-        start, mine = int(index.shard_starts[number]), rows[bounds[number] : bounds[number + 1]]
+    for number, shard in enumerate(verifier.corpus.shards):
+        mine = rows[bounds[number] : bounds[number + 1]]
         if not len(mine):
             continue
-        sets = ShardSets(shard, corpus.kind, archive.record.scheme, start)
         sources = shard.read(["source_id"]).column("source_id")
         for begin in range(0, len(mine), STEP):
             some = mine[begin : begin + STEP]
-            flat, sizes = sets.of(some) if archive.shape.sets else (np.empty(0, np.uint32), np.zeros(len(some), int))
-            ids, source_ids = (column.combine_chunks() for column in (index.ids.take(some), sources.take(some - start)))
+            flat, sizes = (
+                row_by_row(sets.of(some)) if archive.shape.sets else (np.empty(0, np.uint32), np.empty(0, int))
+            )
+            names = (index.ids.take(some), sources.take(some - index.shard_starts[number]))
+            ids, source_ids = (column.combine_chunks() for column in names)
             yield Additions(ids, source_ids, index.digests[some], index.signatures[some], flat, sizes)

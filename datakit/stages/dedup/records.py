@@ -50,6 +50,8 @@ class ArchiveRecord(Record):
     """What must be equal in all runs that share the index."""
     bands: tuple[int, int]
     """Bands, and places of a signature in each."""
+    parts: int = 0
+    """Parts of a row that are compared each on its own (documents have one); 0: no run has been settled."""
     segments: tuple[SegmentRecord, ...] = ()
     gone: tuple[str, ...] = ()
     entries: tuple[Entry, ...] = ()

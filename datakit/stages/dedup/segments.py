@@ -3,12 +3,12 @@
     rows.arrow      id, source_id                                         the strings of a row
     digests.u64     rows x 2                                              16 bytes a row
     signatures.u32  rows x permutations                                  512 with 128 permutations
-    lookup.u32      tables x 2 x rows: sorted keys, and whose they are     8 for each band, the digest and the id: 216
+    lookup.u64      tables x rows: sorted keys, and whose they are         8 for each band, the digest and the id: 216
     sets.u32        the shingle sets end to end, sorted                    4 a shingle
-    places.i64      rows + 1: where each set begins                        8
+    places.i64      rows x parts + 1: where each set begins                8 a part
 
 Together 0.8 kB a document without sets. With them 2.3 kB for documents of 3.7 kB of English text (word 5-grams), and
-2.8 kB by `script`; Korean has a shingle a syllable, so its sets take 4 bytes where the text takes 3.
+2.6 kB by `script`; Korean has a shingle a syllable, so its sets take 4 bytes where the text takes 3.
 
 Little-endian, without headers: what they hold follows from the scheme of the index. Keys are the upper 32 bits of the
 band keys, of digests, and of a hash of the id; whoever looks up compares the thing itself. Sets are the upper halves of
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -51,6 +51,8 @@ class Shape:
     band_rows: int
     sets: bool
     """Whether shingle sets are kept."""
+    parts: int
+    """Sets a row: one for each part that is compared on its own."""
 
     @property
     def tables(self) -> int:
@@ -69,9 +71,9 @@ class Additions:
     signatures: Array
     """rows x permutations, uint32."""
     flat: Array
-    """Shingle sets end to end, uint32."""
+    """Shingle sets end to end, row by row, the parts of a row in their order; uint32."""
     sizes: Array
-    """Shingles of each row."""
+    """rows x parts: shingles in each."""
 
 
 def write_segment(folder: Path, shape: Shape, parts: Iterator[Additions]) -> int:
@@ -127,7 +129,7 @@ def _write_columns(draft: Path, shape: Shape, parts: Iterator[Additions]) -> int
             signatures.write(np.ascontiguousarray(part.signatures, "<u4").data)
             if shape.sets:
                 sets.write(np.ascontiguousarray(part.flat, "<u4").data)
-                places.write((place + np.cumsum(part.sizes)).astype("<i8").tobytes())
+                places.write((place + np.cumsum(part.sizes.ravel())).astype("<i8").tobytes())
                 place += len(part.flat)
             rows += len(part.ids)
         strings.write_table(waiting.combine_chunks())
@@ -144,15 +146,15 @@ def _write_lookup(draft: Path, shape: Shape, rows: int) -> None:
     from datakit.kernels.lookup import sorted_table
 
     written = Segment(draft, shape, rows)
-    lookup = np.memmap(draft / "lookup.u32", "<u4", "w+", shape=(shape.tables, 2, rows))
-    for start in range(0, rows, STEP):
+    lookup = np.memmap(draft / "lookup.u64", "<u8", "w+", shape=(shape.tables, rows))
+    for start, batch in zip(range(0, rows, STEP), written.strings, strict=True):
         here = slice(start, start + STEP)
         for band in range(shape.bands):
-            lookup[band, 0, here] = band_keys32(written.signatures[here], shape, band)
-        lookup[-2, 0, here] = digest_keys(written.digests[here])
-        lookup[-1, 0, here] = id_keys(written.strings.column("id").slice(start, STEP))
+            lookup[band, here] = band_keys32(written.signatures[here], shape, band)
+        lookup[-2, here] = digest_keys(written.digests[here])
+        lookup[-1, here] = id_keys(batch.column("id"))
     for table in lookup:
-        sorted_table(table[0].copy(), table)
+        table[:] = sorted_table(table)
     lookup.flush()
 
 
@@ -163,7 +165,7 @@ def digest_keys(digests: Array) -> Array:
     return (digests[:, 0] >> np.uint64(32)).astype(np.uint32)
 
 
-def id_keys(ids: pa.Array | pa.ChunkedArray) -> Array:
+def id_keys(ids: pa.Array) -> Array:
     """A 32-bit hash of each id."""
     import numpy as np
 
@@ -190,7 +192,7 @@ class Segment:
     rows: int
 
     @cached_property
-    def strings(self) -> pa.Table:
+    def strings(self) -> list[pa.RecordBatch]:
         """id and source_id of each row."""
         import pyarrow as pa
 
@@ -201,7 +203,7 @@ class Segment:
             raise damaged(path) from error
         if table.num_rows != self.rows:
             raise damaged(path)
-        return table
+        return list(table.to_batches())
 
     @cached_property
     def digests(self) -> Array:
@@ -215,13 +217,13 @@ class Segment:
 
     @cached_property
     def lookup(self) -> Array:
-        """tables x 2 x rows, uint32."""
-        return self._mapped("lookup.u32", "<u4", (self.shape.tables, 2, self.rows))
+        """tables x rows, uint64: see `kernels.lookup`."""
+        return self._mapped("lookup.u64", "<u8", (self.shape.tables, self.rows))
 
     @cached_property
     def places(self) -> Array:
         """Where each set begins, and where the last one ends."""
-        return self._mapped("places.i64", "<i8", (self.rows + 1,))
+        return self._mapped("places.i64", "<i8", (self.rows * self.shape.parts + 1,))
 
     @cached_property
     def sets(self) -> Array:
@@ -233,11 +235,15 @@ class Segment:
         """Bytes on the disk."""
         return sum(path.stat().st_size for path in self.folder.iterdir())
 
-    def sets_of(self, rows: Array) -> tuple[Array, Array]:
-        """The sets of some rows end to end, and their sizes."""
+    def sets_of(self, rows: Array, part: int | None = None) -> tuple[Array, Array]:
+        """The sets of one part (None: of all parts) of some rows end to end, and the size of each."""
+        import numpy as np
+
         from datakit.kernels.lookup import gathered
 
-        return gathered(self.sets, self.places, rows), self.places[rows + 1] - self.places[rows]
+        parts = np.arange(self.shape.parts) if part is None else np.array([part])
+        wanted = (rows[:, None] * self.shape.parts + parts).ravel()
+        return gathered(self.sets, self.places, wanted), self.places[wanted + 1] - self.places[wanted]
 
     def parts(self, gone: Array) -> Iterator[Additions]:
         """The documents in steps, without some rows."""
@@ -253,10 +259,9 @@ class Segment:
     def part(self, rows: Array) -> Additions:
         """Some documents as they went in."""
         import numpy as np
-        import pyarrow as pa
 
-        told = self.strings.take(pa.array(rows))
-        flat, sizes = self.sets_of(rows) if self.shape.sets else (np.empty(0, np.uint32), np.zeros(len(rows), np.int64))
+        told = rows_across(self.strings, rows)
+        flat, sizes = self.sets_of(rows) if self.shape.sets else (np.empty(0, np.uint32), np.empty(0, np.int64))
         signatures = self.signatures[rows] if self.shape.permutations else np.empty((len(rows), 0), np.uint32)
         ids, source_ids = (told.column(name).combine_chunks() for name in ("id", "source_id"))
         return Additions(ids, source_ids, self.digests[rows], signatures, flat, sizes)
@@ -269,6 +274,24 @@ class Segment:
         if not path.is_file() or path.stat().st_size != size:
             raise damaged(path)
         return np.memmap(path, kind, "r", shape=shape).view(np.ndarray)
+
+
+def rows_across(batches: Sequence[pa.RecordBatch], rows: Array) -> pa.Table:
+    """Some rows of batches that follow one another, in the order given. (`Table.take` would copy all of them.)"""
+    import numpy as np
+    import pyarrow as pa
+
+    schema = pa.schema([("id", pa.large_string()), ("source_id", pa.large_string())])
+    ends = np.cumsum([0, *(len(batch) for batch in batches)])
+    order = np.argsort(rows, kind="stable")
+    bounds = np.searchsorted(rows[order], ends)
+    held = [schema.empty_table()]
+    for number in np.flatnonzero(np.diff(bounds)).tolist():
+        mine = rows[order[bounds[number] : bounds[number + 1]]] - ends[number]
+        held.append(pa.Table.from_batches([batches[number].take(pa.array(mine))]))
+    back = np.empty(len(rows), np.int64)
+    back[order] = np.arange(len(rows))
+    return pa.concat_tables(held).combine_chunks().take(pa.array(back))
 
 
 def damaged(path: Path) -> StoreError:

@@ -2,86 +2,98 @@
 
     id  source  position  characters  digest (16 bytes)  shingles  signature (4 bytes a permutation)
 
-`sign` makes it from a shard; `Index` is all of them in memory, ordered by who is kept first. An index takes about
-`4 * permutations + 48` bytes a row and its id: 600 bytes with 128 permutations. Text is in memory one shard at a time.
+The digest is XXH3-128 of the folded text; of a row of several parts, that of its parts' digests end to end. The
+signature is that of the union of all parts' shingles: if every part of two rows is alike by J at least, so is the
+union, so the bands find them. `sign` makes the table from a shard; `Index` is all of them in memory, ordered by who
+is kept first. An index takes about `4 * permutations + 52` bytes a row and its id: 600 bytes with 128 permutations.
+Text is in memory one shard at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from datakit.schemas import TEXT_JOINT, text_view
+from datakit.stages.dedup.compared import Compared
+from datakit.stages.dedup.survivors import UNSEEN, Keep, places
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from datasketch import LeanMinHash, MinHashLSH
 
-SIGN_VERSION = 1
+SIGN_VERSION = 2
 """Part of the stored tables' keys; bump when folding, units, hashes or permutations change."""
-Parts = Literal["all", "user", "assistant"]
-Keep = Literal["first", "longest"]
-UNSEEN = 1 << 62
-"""Stands for a missing position: after all that have one."""
+WHO = ("id", "source", "position")
+"""The columns of a shard that say who a row is."""
 
 
 def sign(table: pa.Table, settings: dict[str, Any]) -> pa.Table:
-    """The signature table of one shard. Settings: unit, ngram, permutations, text, near (false: no signatures)."""
+    """The signature table of one shard. Settings: compared, unit, ngram, syllables, permutations, near (false: no
+    signatures), strip (the template's shingles, in hex; optional)."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from datakit.kernels.digests import digests_of
     from datakit.kernels.folding import fold
-    from datakit.kernels.minhash import sign_folded
 
-    texts = texts_of(table, settings["text"])
-    offsets, data = fold(texts)
-    view = memoryview(data.data)
-    bounds = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
-    digests = [blake2b(view[start:end], digest_size=16).digest() for start, end in bounds]
+    texts = Compared(**settings["compared"]).of(table)
+    parts = [fold(part) for part in texts]
+    digests = [digests_of(*part) for part in parts]
+    if len(digests) > 1:
+        step = 16 * len(digests)
+        digests = [digests_of(np.arange(0, step * table.num_rows + 1, step), np.concatenate(digests, axis=1).ravel())]
     columns = {
         "id": table.column("id"),
         "source": pc.fill_null(table.column("source"), "").dictionary_encode(),
         "position": pc.fill_null(table.column("position"), UNSEEN),
-        "characters": pc.utf8_length(texts).cast(pa.int64()),
-        "digest": pa.array(digests, pa.binary(16)),
+        "characters": sum_of([pc.utf8_length(part).cast(pa.int64()) for part in texts]),
+        "digest": _binary(digests[0]),
     }
     if not settings["near"]:
-        return pa.table({**columns, "shingles": pa.array((np.diff(offsets) > 0).astype(np.int64))})
-    width = settings["permutations"]
-    signatures, counts = sign_folded(offsets, data, settings["unit"], settings["ngram"], width)
-    held = pa.py_buffer(np.ascontiguousarray(signatures, "<u4"))
-    signed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(4 * width), len(texts), [None, held])
-    return pa.table({**columns, "shingles": pa.array(counts), "signature": signed})
+        filled = np.any([np.diff(offsets) > 0 for offsets, _ in parts], axis=0)
+        return pa.table({**columns, "shingles": pa.array(filled.astype(np.int64))})
+    signatures, counts = _signed(parts, settings)
+    return pa.table({**columns, "shingles": pa.array(counts), "signature": _binary(signatures.astype("<u4"))})
 
 
-def columns_of(kind: str | None) -> list[str]:
-    """The columns that `sign` and `texts_of` look at."""
-    return ["id", "source", "position", "messages" if kind == "example" else "text"]
-
-
-def texts_of(table: pa.Table, parts: Parts) -> pa.LargeStringArray:
-    """One text a row to compare: a document's text, or the messages of the chosen role joined by a blank line."""
+def _signed(parts: list[tuple[Any, Any]], settings: dict[str, Any]) -> tuple[Any, Any]:
+    """Signatures and numbers of shingles of rows of several folded parts."""
     import numpy as np
-    import pyarrow as pa
+
+    from datakit.kernels.minhash import sign_folded
+    from datakit.kernels.shingles import Cut
+
+    cut = Cut(settings["unit"], settings["ngram"], settings["syllables"])
+    strip = np.frombuffer(bytes.fromhex(settings.get("strip", "")), "<u8")
+    width = settings["permutations"]
+    signed = [sign_folded(*part, cut, width, part=number, strip=strip) for number, part in enumerate(parts)]
+    signatures, counts = signed[0]
+    for more, others in signed[1:]:
+        signatures, counts = np.minimum(signatures, more), counts + others
+    return signatures, counts
+
+
+def sum_of(columns: Sequence[pa.Array]) -> pa.Array:
+    """The sum of some columns, row by row."""
     import pyarrow.compute as pc
 
-    whole = table.combine_chunks()
-    batches = whole.to_batches()
-    if not batches:
-        return pa.array([], pa.large_string())
-    if parts == "all" or "messages" not in table.schema.names:
-        return text_view(batches[0])
-    messages = batches[0].column("messages")
-    chosen = pc.fill_null(pc.equal(messages.values.field("role"), parts), False)
-    before = np.concatenate([[0], np.cumsum(chosen.to_numpy(zero_copy_only=False))])
-    offsets = pa.array(before[messages.offsets.to_numpy()], pa.int64())
-    contents = pc.fill_null(messages.values.field("content").filter(chosen), "")
-    lists = pa.LargeListArray.from_arrays(offsets, contents)
-    return pc.binary_join(lists, pa.scalar(TEXT_JOINT, pa.large_string())).cast(pa.large_string())
+    total = columns[0]
+    for column in columns[1:]:
+        total = pc.add(total, column)
+    return total
+
+
+def _binary(rows: np.ndarray[Any, Any]) -> pa.FixedSizeBinaryArray:
+    """The rows of a matrix as bytes of fixed size."""
+    import numpy as np
+    import pyarrow as pa
+
+    width = rows.shape[1] * rows.itemsize
+    held = pa.py_buffer(np.ascontiguousarray(rows))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(rows), [None, held])
 
 
 @dataclass(slots=True)
@@ -100,18 +112,23 @@ class Index:
     shard_starts: np.ndarray[Any, Any]
     """First row of every shard, and the number of rows at the end."""
     row_of: np.ndarray[Any, Any]
+    source: np.ndarray[Any, Any]
+    """A number for each row's source, int32."""
 
     @property
     def bytes_per_row(self) -> int:
         """Memory of the index, ids included, divided by its rows."""
-        held = (
-            self.digests.nbytes + self.shingles.nbytes + self.signatures.nbytes + self.row_of.nbytes + self.ids.nbytes
-        )
-        return held // max(1, len(self.shingles))
+        arrays = (self.digests, self.shingles, self.signatures, self.row_of, self.source)
+        return (sum(array.nbytes for array in arrays) + self.ids.nbytes) // max(1, len(self.shingles))
 
 
-def load_index(tables: Iterable[pa.Table], rows: int, permutations: int, keep: Keep) -> Index:
-    """All signature tables in one index; `rows` is their total, `permutations` 0 without signatures."""
+def load_index(
+    tables: Iterable[pa.Table], rows: int, permutations: int, keep: Keep, ranks: Sequence[pa.Table] | None = None
+) -> Index:
+    """All signature tables in one index; `rows` is their total, `permutations` 0 without signatures.
+
+    `ranks` are the tables of `survivors.rank`, where `keep` goes by a column.
+    """
     import numpy as np
     import pyarrow as pa
 
@@ -133,7 +150,8 @@ def load_index(tables: Iterable[pa.Table], rows: int, permutations: int, keep: K
         shingles=whole.column("shingles").to_numpy(),
         signatures=signatures,
         shard_starts=np.array(starts, np.int64),
-        row_of=_places(whole, keep),
+        row_of=places(whole, keep, ranks),
+        source=whole.column("source").combine_chunks().indices.to_numpy().astype(np.int32),
     )
 
 
@@ -144,27 +162,6 @@ def _bytes_of(column: pa.ChunkedArray, width: int) -> np.ndarray[Any, Any]:
     array = column.combine_chunks()
     flat = np.frombuffer(array.buffers()[1], np.uint8, len(array) * width, array.offset * width)
     return flat.reshape(len(array), width)
-
-
-def _places(whole: pa.Table, keep: Keep) -> np.ndarray[Any, Any]:
-    """The rows in the order in which they are kept: (longest first,) name of the source, position, id."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    sources = whole.column("source").combine_chunks()
-    alphabetical = np.empty(len(sources.dictionary), np.int64)
-    alphabetical[pc.sort_indices(sources.dictionary).to_numpy()] = np.arange(len(alphabetical))
-    columns = {
-        "source": alphabetical[sources.indices.to_numpy()],
-        "position": whole.column("position"),
-        "id": whole.column("id"),
-    }
-    if keep == "longest":
-        columns["characters"] = pc.negate(whole.column("characters"))
-    order = [name for name in ("characters", "source", "position", "id") if name in columns]
-    ranked = pa.table(columns)
-    return pc.sort_indices(ranked, sort_keys=[(name, "ascending") for name in order]).to_numpy().astype(np.int64)
 
 
 def to_datasketch(tables: Iterable[pa.Table], threshold: float = 0.8) -> MinHashLSH:
@@ -201,8 +198,8 @@ def lean_minhashes(tables: Iterable[pa.Table]) -> Iterator[tuple[str, LeanMinHas
                 yield row_id, LeanMinHash(seed=SEED, hashvalues=np.frombuffer(signature, "<u4"), scheme="affine32")
 
 
-def shingle_hash32(units: list[str]) -> int:
+def shingle_hash32(units: list[str], part: int = 0) -> int:
     """The 32-bit hash of a run of units that signatures are made of: a `hashfunc` for datasketch."""
     from datakit.kernels.shingles import run_hash
 
-    return run_hash(units) >> 32
+    return run_hash(units, part) >> 32

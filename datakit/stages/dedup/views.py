@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from datakit.stages.dedup.segments import Segment, band_keys32, digest_keys, id_keys
+from datakit.stages.dedup.segments import Segment, band_keys32, digest_keys, id_keys, rows_across
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +55,7 @@ class View:
         keys = id_keys(ids)[None, :]
         for start, segment, hidden in self._visible():
             who, rows = self._under(segment, start, hidden, -1, keys)
-            same = pc.equal(ids.take(pa.array(who)), segment.strings.column("id").take(pa.array(rows)))
+            same = pc.equal(ids.take(pa.array(who)), rows_across(segment.strings, rows).column("id"))
             mine = np.asarray(same.combine_chunks().to_numpy(zero_copy_only=False), np.bool_)
             found[who[mine]] = start + rows[mine]
         return found
@@ -94,20 +94,7 @@ class View:
 
     def strings(self, rows: Array) -> pa.Table:
         """id and source_id of some rows, in the order given."""
-        import numpy as np
-        import pyarrow as pa
-
-        starts = self.archive.starts
-        owner = np.searchsorted(starts, rows, side="right") - 1
-        order = np.argsort(owner, kind="stable")
-        schema = pa.schema([("id", pa.large_string()), ("source_id", pa.large_string())])
-        held = [schema.empty_table()]
-        for number in np.unique(owner).tolist():
-            mine = rows[order[owner[order] == number]] - starts[number]
-            held.append(self.archive.segments[number].strings.take(pa.array(mine)))
-        back = np.empty(len(rows), np.int64)
-        back[order] = np.arange(len(rows))
-        return pa.concat_tables(held).take(pa.array(back))
+        return rows_across([batch for segment in self.archive.segments for batch in segment.strings], rows)
 
     def digests(self, rows: Array) -> Array:
         """The digests of some rows, in the order given."""
