@@ -6,7 +6,7 @@ CORPUS: {"id", "text"} a line, taken `--times` times (other ids, a word added: n
 bytes of an unpacked JSONL file to the ids that are kept. Ours folds the texts first (case, white space, NFC), so it
 drops more: everything that the loop drops, and rows that are the same once folded. That is what is checked.
 
-    parse     orjson, then Arrow's arrays (what a shard's reader does)
+    parse     JSON to Arrow's arrays, by pyarrow
     beyond    folding, XXH3-128, and in the first process the sort of all digests; told as a share of parse
     seconds   wall time, workers started beforehand: right on an idle machine only
     slowest   CPU seconds of the busiest worker and of the first process: the wall time on a machine with free cores
@@ -48,6 +48,7 @@ def chunks(corpus: Path) -> list[tuple[str, int, int]]:
 def sign_chunk(job: tuple[str, int, int]) -> tuple[Any, dict[str, float]]:
     """The signature table of one stretch, and where the CPU seconds went."""
     import pyarrow as pa
+    from pyarrow import json as arrow_json
 
     from datakit.stages.dedup.signatures import sign
 
@@ -55,11 +56,13 @@ def sign_chunk(job: tuple[str, int, int]) -> tuple[Any, dict[str, float]]:
     clock = time.process_time()
     with open(path, "rb") as file:
         file.seek(start)
-        rows = [orjson.loads(line) for line in file.read(end - start).splitlines()]
+        lines = pa.py_buffer(file.read(end - start))
+    options = arrow_json.ReadOptions(use_threads=False, block_size=CHUNK + (64 << 20))
+    rows = arrow_json.read_json(pa.BufferReader(lines), read_options=options)
     table = pa.table(
         {
-            "id": pa.array([row["id"] for row in rows], pa.large_string()),
-            "text": pa.array([row["text"] for row in rows], pa.large_string()),
+            "id": rows.column("id").cast(pa.large_string()),
+            "text": rows.column("text").cast(pa.large_string()),
             "source": pa.nulls(len(rows), pa.large_string()),
             "position": pa.array(range(start, start + len(rows)), pa.int64()),
         }
