@@ -56,7 +56,7 @@ def _unsettled_table() -> Array:
 
 
 @kernel
-def _settled(first: int, data: Any, i: int, end: int) -> bool:
+def _settled(first: int, data: Any, i: int, end: int) -> Any:
     """Whether a Han character or Hangul syllable (U+4000-U+9FFF, U+AC00-U+D77F) begins here: no case, always in NFC."""
     if first < 0xE4 or first > 0xED or i + 3 > end:
         return False
