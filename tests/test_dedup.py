@@ -7,6 +7,7 @@ import json
 import random
 import unicodedata
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,13 @@ def documents(*texts: str, source: str = "a.jsonl") -> list[dict[str, Any]]:
 
 
 def jaccard(one: str, other: str, unit: str = "script") -> float:
-    left, right = (set(shingles_of(fold_text(text), Cut(unit))) for text in (one, other))
+    left, right = shingles(one, unit), shingles(other, unit)
     return len(left & right) / len(left | right) if left | right else 0.0
+
+
+@cache
+def shingles(text: str, unit: str) -> frozenset[int]:
+    return frozenset(shingles_of(fold_text(text), Cut(unit)))
 
 
 def breaches(rows: list[dict[str, Any]], found: Applied, unit: str = "script", threshold: float = 0.8) -> list[str]:

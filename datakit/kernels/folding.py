@@ -55,9 +55,13 @@ def _unsettled_table() -> Array:
     return table
 
 
-_SETTLED = np.zeros(256, np.bool_)
-_SETTLED[0xE4:0xEA] = _SETTLED[0xEB:0xED] = True
-"""First bytes of U+4000-U+9FFF (Han) and U+B000-U+CFFF (Hangul syllables): all without case, all in NFC."""
+@kernel
+def _settled(first: int, data: Any, i: int, end: int) -> Any:
+    """Whether a Han character or Hangul syllable (U+4000-U+9FFF, U+AC00-U+D77F) begins here: no case, always in NFC."""
+    if first < 0xE4 or first > 0xED or i + 3 > end:
+        return False
+    start = (np.int64(first) << 8) | np.int64(data[i + 1])
+    return 0xE480 <= start < 0xEA00 or 0xEAB0 <= start < 0xED9E
 
 
 @kernel
@@ -76,7 +80,7 @@ def _fold(offsets: Any, data: Any, table: Any, unsettled: Any) -> tuple[Any, Any
     for row in range(len(offsets) - 1):
         i, end, begin, blank = offsets[row], offsets[row + 1], to, 1
         while i < end:
-            while i + 8 <= end and data[i] < 0x80:  # eight bytes, up to a line end or a blank after a blank
+            while i + 8 <= end and (data[i] | data[i + 1]) < 0x80:  # eight bytes, up to a line end or a second blank
                 word = read64(data, i)
                 gaps = blanks(word)
                 before = (gaps << np.uint64(8)) | (np.uint64(blank) << np.uint64(7))
@@ -98,9 +102,14 @@ def _fold(offsets: Any, data: Any, table: Any, unsettled: Any) -> tuple[Any, Any
                 blank = now
                 i += 1
                 continue
-            if _SETTLED[first] and i + 3 <= end:
-                out[to], out[to + 1], out[to + 2] = first, data[i + 1], data[i + 2]
-                to, i, blank = to + 3, i + 3, 0
+            if _settled(first, data, i, end):
+                blank = 0
+                while i + 8 <= end and _settled(data[i], data, i, end):  # eight bytes copied, three of them count
+                    write64(out, to, read64(data, i))
+                    to, i = to + 3, i + 3
+                if i + 8 > end and i < end and _settled(data[i], data, i, end):
+                    out[to], out[to + 1], out[to + 2] = data[i], data[i + 1], data[i + 2]
+                    to, i = to + 3, i + 3
                 continue
             start = i
             point, i = decode(data, i, end)

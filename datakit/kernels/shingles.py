@@ -209,11 +209,16 @@ def hash_units(data: Any, start: int, end: int, table: Any, out: Any, alone: Any
     while i < end:
         first, begin = data[i], i
         if first < 0x80:
-            if by_words and not inside and i + 8 <= end:  # the common case: a word of up to eight ASCII bytes
-                eight = read64(data, i)
+            if by_words and not inside and i + 16 <= end:  # the common case: a word of up to fifteen ASCII bytes
+                eight, more, begun = read64(data, i), 0, START
                 size = first_byte(~wordlike(eight) & HIGH | eight & HIGH)
-                if 0 < size < 8 and data[i + size] < 0x80:
-                    out[count], alone[count] = mix(_add(START, eight & ((ONE << np.uint64(8 * size)) - ONE))), False
+                if size == 8:
+                    begun, eight = _add(START, eight), read64(data, i + 8)
+                    more = first_byte(~wordlike(eight) & HIGH | eight & HIGH)
+                size += more
+                if size > 0 and more < 8 and data[i + size] < 0x80:
+                    rest = eight & ((ONE << np.uint64(8 * (size & 7))) - ONE)
+                    out[count], alone[count] = mix(_add(begun, rest) if size != 8 else begun), False
                     count += 1
                     i += size + 1
                     continue
@@ -328,7 +333,7 @@ def collect_shingles(
             wider[:to] = flat[:to]
             flat = wider
         for i in range(count):
-            if scratch[i] % shares == share:
+            if shares == 1 or scratch[i] % shares == share:
                 flat[to] = scratch[i]
                 to += 1
         places[row + 1] = to

@@ -32,7 +32,8 @@ def _reader(bits: int) -> Any:
     @intrinsic
     def read(typing: Any, data: Any, i: Any) -> Any:
         def load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            pointer = _pointer(context, builder, signature.args[0], *arguments, bits)
+            array, i = arguments
+            pointer = _pointer(context, builder, signature.args[0], array, i, bits)
             return builder.zext(builder.load(pointer, align=1), ir.IntType(64))
 
         return types.uint64(data, types.intp), load
@@ -44,10 +45,7 @@ read32, read64 = _reader(32), _reader(64)
 """`read64(data, i)`: bytes from place `i` of a byte array on. Bytes put together by shifts cost ten times as much."""
 
 
-@intrinsic
-def write64(typing: Any, data: Any, i: Any, word: Any) -> Any:
-    """`write64(data, i, word)`: eight bytes from place `i` on."""
-
+def _store64(typing: Any, data: Any, i: Any, word: Any) -> Any:
     def store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, i, word = arguments
         builder.store(word, _pointer(context, builder, signature.args[0], array, i, 64), align=1)
@@ -56,15 +54,18 @@ def write64(typing: Any, data: Any, i: Any, word: Any) -> Any:
     return types.void(data, types.intp, types.uint64), store
 
 
-@intrinsic
-def first_byte(typing: Any, mask: Any) -> Any:
-    """The number of the first byte in a mask; 8 if there is none."""
-
+def _zero_bytes(typing: Any, mask: Any) -> Any:
     def count(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         zeros = builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
         return builder.lshr(zeros, ir.Constant(ir.IntType(64), 3))
 
     return types.int64(types.uint64), count
+
+
+write64: Any = intrinsic(_store64)
+"""`write64(data, i, word)`: eight bytes from place `i` on."""
+first_byte: Any = intrinsic(_zero_bytes)
+"""`first_byte(mask)`: the number of the first byte in a mask; 8 if there is none."""
 
 
 @kernel

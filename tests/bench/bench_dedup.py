@@ -8,8 +8,8 @@ CORPUS: {"id", "text"} a line. TRUTH: id, id, Jaccard of lower-cased word 5-gram
 Every contestant is a fresh process. Its work goes from the bytes of an unpacked JSONL file to the ids that it keeps,
 parsing included; `process` is the CPU of the whole process, imports too. CPU seconds of all its processes, the best of
 `--repeat` rounds (one for datatrove and datasketch), in which the contestants take turns: wall time means nothing on a
-busy machine. Ours is measured warm: compiled code is on disk. `--grow` measures time and peak memory of the whole stage,
-store included, on that many documents of 60 words, a tenth of them near copies.
+busy machine. Ours is measured warm: compiled code is on disk. `--grow` measures time and peak memory of the whole
+stage, store included, on that many documents of 60 words, a tenth of them near copies.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,7 @@ def ours(corpus: Path, kept: Path) -> dict[str, Any]:
     settings = {"unit": "word", "ngram": 5, "syllables": 3, "permutations": 128, "near": True}
     settings["compared"] = Compared().settings()
     times, clock, started = {}, time.process_time(), time.perf_counter()
-    with corpus.open("rb") as lines:
-        shards = list(tables(map(orjson.loads, lines)))
+    shards = parsed(corpus)
     times["parse"] = time.process_time() - clock
     signed = [signatures.sign(shard.table, settings) for shard in shards]
     times["sign"] = time.process_time() - clock - times["parse"]
@@ -96,6 +96,15 @@ def ours(corpus: Path, kept: Path) -> dict[str, Any]:
     return {"cpu_s": total, "seconds": seconds, "process_cpu_s": time.process_time(), "steps": times}
 
 
+def parsed(corpus: Path) -> list[MemoryShard]:
+    """The documents of a JSONL file in shards, on one thread."""
+    from pyarrow import json as arrow_json
+
+    options = arrow_json.ReadOptions(use_threads=False, block_size=1 << 23)
+    rows = arrow_json.read_json(corpus, read_options=options)
+    return [shard_of(*rows.slice(at, SHARD_ROWS).select(["id", "text"]), at) for at in range(0, len(rows), SHARD_ROWS)]
+
+
 class MemoryShard:
     """A shard that lies in memory."""
 
@@ -108,34 +117,18 @@ class MemoryShard:
         return self.table.select(columns) if columns else self.table
 
 
-def tables(rows: Iterator[dict[str, Any]], size: int = SHARD_ROWS) -> Iterator[MemoryShard]:
-    """Shards of documents: what dedup looks at of them."""
+def shard_of(ids: Any, texts: Any, at: int) -> MemoryShard:
+    """A shard of what dedup looks at of documents; `at` is the position of the first."""
     import pyarrow as pa
 
-    ids: list[str] = []
-    texts: list[str] = []
-    place = 0
-
-    def shard() -> MemoryShard:
-        nonlocal place
-        place += len(ids)
-        columns = {
-            "id": pa.array(ids, pa.large_string()),
-            "source_id": pa.array(ids, pa.large_string()),
-            "text": pa.array(texts, pa.large_string()),
-            "source": pa.array(["bench"] * len(ids), pa.large_string()),
-            "position": pa.array(range(place - len(ids), place), pa.int64()),
-        }
-        return MemoryShard(pa.table(columns))
-
-    for row in rows:
-        ids.append(row["id"])
-        texts.append(row["text"])
-        if len(ids) == size:
-            yield shard()
-            ids, texts = [], []
-    if ids:
-        yield shard()
+    columns = {
+        "id": ids.cast(pa.large_string()),
+        "source_id": ids.cast(pa.large_string()),
+        "text": texts.cast(pa.large_string()),
+        "source": pa.array(["bench"] * len(ids), pa.large_string()),
+        "position": pa.array(range(at, at + len(ids)), pa.int64()),
+    }
+    return MemoryShard(pa.table(columns))
 
 
 def grown(corpus: Path, count: int) -> Iterator[dict[str, Any]]:
@@ -155,12 +148,17 @@ def grown(corpus: Path, count: int) -> Iterator[dict[str, Any]]:
 
 def growth(corpus: Path, count: int) -> dict[str, Any]:
     """Time and peak memory of a fresh process that dedups `count` documents from a store."""
+    import pyarrow as pa
+
     from datakit.store import Store
 
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder).prepare()
-        shards = tables(grown(corpus, count), GROWN_SHARD_ROWS)
-        keys = [(store.put_shard(shard.table, "document").key, shard.rows) for shard in shards]
+        keys, rows = [], grown(corpus, count)
+        while batch := list(islice(rows, GROWN_SHARD_ROWS)):
+            ids, texts = (pa.array([row[name] for row in batch]) for name in ("id", "text"))
+            shard = shard_of(ids, texts, sum(rows for _, rows in keys))
+            keys.append((store.put_shard(shard.table, "document").key, shard.rows))
         (Path(folder) / "keys.json").write_text(json.dumps(keys))
         return alone("--child", folder)
 

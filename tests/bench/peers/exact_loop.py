@@ -19,7 +19,7 @@ def main(corpus: str, kept: str) -> None:
     with open(corpus, "rb") as lines:
         for line in lines:
             row = orjson.loads(line)
-            digest = xxh3_128_digest(row["text"])
+            digest = xxh3_128_digest(row["text"].encode())
             if digest not in seen:
                 seen.add(digest)
                 stays.append(row["id"])
