@@ -15,7 +15,7 @@ from datakit.outcome import StageStats
 from datakit.schemas import Kind, kind_of
 from datakit.stage import CorpusStage, Env, Shard, ShardWork, TableWork
 from datakit.store import Store
-from datakit.work import characters, checked, joined, run_part, run_shard, stamped
+from datakit.work import characters, checked, folded_rows, joined, run_part, run_shard, stamped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,12 +115,10 @@ class StoredOutbox:
 
     def drop(self, drops: pa.Table | None) -> None:
         """See stage.Outbox.drop."""
-        import pyarrow.compute as pc
-
         gone = stamped(drops, self.stage)
         if gone is None:
             return
-        folded = int(pc.sum(pc.is_valid(gone.column("matched"))).as_py() or 0)
+        folded = folded_rows(self.stage, gone)
         self.stats.folded += folded
         self.stats.dropped += gone.num_rows - folded
         self.stats.rules.update(gone.column("rule").to_pylist())

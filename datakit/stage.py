@@ -98,6 +98,8 @@ class Stage(BaseModel):
     version: ClassVar[int] = 1
     takes: ClassVar[frozenset[Kind]] = frozenset({"document", "example"})
     rules: ClassVar[tuple[str, ...]] = ()
+    folds: ClassVar[bool] = True
+    """Whether `matched` of a drop names a row that stands for it; else it names something outside the corpus."""
     seeded: ClassVar[bool] = False
     """Whether the pipeline's seed is part of this stage's identity."""
     origin: ClassVar[str] = ""

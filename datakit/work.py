@@ -227,12 +227,19 @@ def characters(rows: pa.Table | pa.RecordBatch) -> int:
     return int(pc.sum(pc.utf8_length(text_view(as_batch(rows)))).as_py() or 0)
 
 
-def measured(stage: Any, rows_in: int, characters_in: int, outcome: Outcome, drops: pa.Table | None) -> StageStats:
-    """The statistics of one Outcome."""
+def folded_rows(stage: Any, drops: pa.Table | None) -> int:
+    """How many of some drops name the row that stands for them."""
     import pyarrow.compute as pc
 
+    if drops is None or not stage.folds:
+        return 0
+    return int(pc.sum(pc.is_valid(drops.column("matched"))).as_py() or 0)
+
+
+def measured(stage: Any, rows_in: int, characters_in: int, outcome: Outcome, drops: pa.Table | None) -> StageStats:
+    """The statistics of one Outcome."""
     gone = drops.num_rows if drops is not None else 0
-    folded = int(pc.sum(pc.is_valid(drops.column("matched"))).as_py() or 0) if drops is not None else 0
+    folded = folded_rows(stage, drops)
     rules = Counter(drops.column("rule").to_pylist()) if drops is not None else Counter()
     return StageStats(
         rows_in=rows_in,

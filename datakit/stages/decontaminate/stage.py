@@ -44,6 +44,7 @@ class Decontaminate(RowStage):
     use: ClassVar[str] = "decontaminate"
     version: ClassVar[int] = 2
     rules: ClassVar[tuple[str, ...]] = ("contaminated",)
+    folds: ClassVar[bool] = False
 
     against: Annotated[tuple[FileRef, ...], BeforeValidator(_listed), Field(min_length=1)]
     """Files of held-out items: JSONL, JSON, CSV, TSV, Parquet, or text with an item a line; one or several."""
