@@ -9,7 +9,8 @@ Where datakit's own signals (kernels/signals.py) mean something else, this is wh
                  out, so FineWeb's rules see the whole text
 
 Two n-grams are the same if their words are (datatrove joins the words of 5- to 10-grams without a space first).
-Cost: about 26 ms a MB, and up to 40 times the longest text in memory. The plain-Python meaning stands in kernels/datatrove_reference.py.
+Cost: about 26 ms a MB, and up to 40 times the longest text in memory. The plain-Python meaning stands in
+kernels/datatrove_reference.py.
 """
 
 from __future__ import annotations
