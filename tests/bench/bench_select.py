@@ -9,8 +9,10 @@ Cost: CPU seconds of this process, best of three, after the answers were found e
 Learn: the quickstart's mined rows (sample_data) are parted by family; of the larger part each method chooses `--rows`
 rows, and each choice trains for the same number of steps of equal size: equal rows, equal compute. Loss in nats a token
 of the answers, lower is better, on some of the mined rows set aside and on the rows written by hand
-(sample_data/heldout.jsonl). `all` trains on everything for as many steps. `--seeds` repeats each line with other lots
-and another order of training; the spread over the seeds of `random` says which differences are no more than chance.
+(sample_data/heldout.jsonl). `all` trains on everything for as many steps. `learned` is the share of tokens that are
+answers: long answers have more of them, so part of what `longest` wins is that each step teaches more. `--seeds`
+repeats each line with other lots and another order of training; the spread over the seeds of `random` says which
+differences are no more than chance.
 """
 
 from __future__ import annotations
@@ -110,10 +112,17 @@ def learn(told: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
             done = _taught(name, seed, train, folder, told)
             if not lines:
                 lines.append(
-                    {"method": "base", "seed": 0, "rows": 0, "losses": _scored(done.adapter.path, tests, False)}
+                    {
+                        "method": "base",
+                        "seed": 0,
+                        "rows": 0,
+                        "learned": 0.0,
+                        "losses": _scored(done.adapter.path, tests, False),
+                    }
                 )
             losses = _scored(done.adapter.path, tests, True)
-            lines.append({"method": name, "seed": seed, "rows": _chosen(done.manifest), "losses": losses})
+            shape = {"rows": _chosen(done.manifest), "learned": _learned(done.manifest)}
+            lines.append({"method": name, "seed": seed, **shape, "losses": losses})
             print(_told(lines[-1]), flush=True)
     return lines
 
@@ -167,6 +176,11 @@ def _chosen(manifest: Any) -> int:
     return int(next(stage.stats["kept"] for stage in manifest.stages if stage.use == "select"))
 
 
+def _learned(manifest: Any) -> float:
+    """The share of the tokens that are learned: with long answers, a step of equal size teaches more of them."""
+    return manifest.note("tokenize")["trained_tokens"] / manifest.note("tokenize")["tokens"]
+
+
 def _scored(adapter: str, tests: dict[str, Path], adapted: bool) -> dict[str, float]:
     """Nats a token of the answers, for each file of rows."""
     from datakit.evaluation import read_rows
@@ -195,14 +209,15 @@ def _told(line: dict[str, Any]) -> str:
 
 def summary(lines: list[dict[str, Any]]) -> None:
     """A line a method: the mean over the seeds, and how far the seeds lie apart."""
-    print(f"\n{'':20}{'rows':>6}   {'mined rows':>18}   {'by hand':>18}")
+    print(f"\n{'':20}{'rows':>6}{'learned':>9}   {'mined rows':>18}   {'by hand':>18}")
     for name in dict.fromkeys(line["method"] for line in lines):
         mine = [line for line in lines if line["method"] == name]
         cells = []
         for where in ("mined", "by hand"):
             losses = [line["losses"][where] for line in mine]
             cells.append(f"{statistics.mean(losses):9.4f} ± {statistics.pstdev(losses):6.4f}")
-        print(f"{name:20}{mine[0]['rows']:6}   {cells[0]:>18}   {cells[1]:>18}")
+        learned = statistics.mean(line["learned"] for line in mine)
+        print(f"{name:20}{mine[0]['rows']:6}{learned:9.0%}   {cells[0]:>18}   {cells[1]:>18}")
 
 
 def main() -> None:
