@@ -25,10 +25,12 @@ Verdict = tuple[str, Drop | None, Drop | None]
 
 
 def rethreshold(before: Pipeline, after: Pipeline, store: Store) -> list[dict[str, Any]]:
-    """For every stage that measures: rows kept and dropped before and after, by rule and by language."""
+    """For every stage whose thresholds moved (all that measure, if none did): rows kept and dropped before and after,
+    by rule and by language. Each stage is told of the rows that the file's own settings let through to it."""
     pairs = list(_pairs(before, after))
+    moved = [(old, new) for old, new in pairs if old != new]
     found = measured(before, store)
-    return [_compared(old, new, found.get(old.name), store) for old, new in pairs]
+    return [_compared(old, new, found.get(old.name), store) for old, new in moved or pairs]
 
 
 def _pairs(before: Pipeline, after: Pipeline) -> Iterator[tuple[MeasuredStage, MeasuredStage]]:

@@ -248,7 +248,8 @@ def test_a_full_disk_is_a_store_error_and_the_next_run_gives_the_same_bytes(here
         ballast = small / "ballast"
         ballast.write_bytes(bytes(3_600_000))
         store = small / "store"
-        keeps_the_secret(call("run", pipeline_file(*CLEAN), "--store", store), str(store)).is_an_error(
+        stages = (f"{{use: '{OWN}:OneByOne', files: data}}", *CLEAN[1:])
+        keeps_the_secret(call("run", pipeline_file(*stages), "--store", store), str(store)).is_an_error(
             6, "the disk is full", "free some space"
         )
         finished = bytes_of(store)

@@ -142,10 +142,9 @@ def test_language_signals_of_all_rows_stand_beside_the_shard() -> None:
     batch = table_from_rows(
         [{"id": str(n), "source_id": "s", "text": text} for n, (_, text) in enumerate(LABELLED)], "document"
     ).to_batches()[0]
-    outcome = Language(keep=["ko"], unknown="drop").open(Env())(batch)
-    signals = outcome.signals
-    assert signals is not None
-    assert signals.num_rows == batch.num_rows > outcome.kept.num_rows
+    stage = Language(keep=["ko"], unknown="drop")
+    signals = stage.measure(Env())(batch)
+    assert signals.num_rows == batch.num_rows > stage.settle(batch, signals).kept.num_rows
     shares = [signals.column(f"language.{name}").to_pylist() for name in ("hangul", "kana", "han", "latin", "other")]
     assert all(abs(sum(row) - 1) < 1e-5 or sum(row) == 0 for row in zip(*shares, strict=True))
     assert all(0 <= value <= 1 for value in signals.column("language.share").to_pylist())

@@ -531,7 +531,7 @@ def told_by(path: Path, tiny: Tokenizer | None) -> str:
         return path.read_text(encoding="utf-8")
     rows = pq.read_table(path, partitioning=None).to_pylist()
     tokens = [tiny.decode(row["input_ids"]) for row in rows if tiny and row.get("input_ids")]
-    return json.dumps([rows, tokens], ensure_ascii=False, default=str)
+    return json.dumps([rows, tokens], ensure_ascii=False, default=lambda value: value.decode("utf-8", "replace"))
 
 
 def raw_shards(manifest: DatasetManifest, store: Store) -> set[str]:

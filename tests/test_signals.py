@@ -24,6 +24,7 @@ TEXTS = (
     "Good value",
     "!!!!!!!@@@@@#####$$$$$%%%%%",
 )
+OWN = Path(__file__).with_name("stages_of_ones_own.py")
 MOVED = ("quality.min_words=3",)
 
 
@@ -33,7 +34,7 @@ def file(here: Path) -> str:
     for name, texts in (("a", TEXTS), ("b", TEXTS[::-1])):
         rows = "\n".join(json.dumps({"text": f"{text} {name}"}, ensure_ascii=False) for text in texts)
         (here / f"{name}.jsonl").write_text(rows, encoding="utf-8")
-    return pipeline_file("{use: ingest, files: '*.jsonl'}", "normalize", "language", "quality", "pii")
+    return pipeline_file(f"{{use: '{OWN}:OneByOne', files: '*.jsonl'}}", "normalize", "language", "quality", "pii")
 
 
 def forbid_measuring(monkeypatch: pytest.MonkeyPatch) -> None:

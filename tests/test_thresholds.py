@@ -26,7 +26,7 @@ def quality_of(done: api.Done) -> dict[str, Any]:
 def test_rethreshold_foretells_the_run(file: str, moved: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     before = quality_of(api.run(file))
     forbid_measuring(monkeypatch)
-    found = api.rethreshold(file, set=moved)[0]
+    found = api.rethreshold(file, set=moved)[-1]
     after = quality_of(api.run(file, set=moved))
     assert (found["rows"], found["before"], found["after"]) == (before["rows_in"], before["kept"], after["kept"])
     assert {rule["rule"]: rule["before"] for rule in found["rules"] if rule["before"]} == before["rules"]
@@ -76,7 +76,7 @@ def test_rethreshold_for_people_holds_what_the_json_holds(file: str) -> None:
 def test_rethreshold_of_more_than_a_threshold_is_refused(file: str) -> None:
     api.run(file)
     Path("more.txt").write_text("오늘의 특가\n", encoding="utf-8")
-    for other in ("quality.phrases=more.txt", "language.keep=[ko]"):
+    for other in ("quality.phrases=more.txt", "normalize.markup=strip"):
         with pytest.raises(ConfigError, match="more than move a threshold"):
             api.rethreshold(file, set=(other,))
         assert call("rethreshold", file, "--set", other).code == 2
