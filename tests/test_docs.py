@@ -6,12 +6,14 @@ import re
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from datakit.cli import main
 from datakit.pipeline import Pipeline
+from datakit.registry import stage_class
 from tests.readme import BLOCK, BLOCKS, READMES, ROOT, TOP, filled
 
 PIPELINES = sorted((ROOT / "pipelines").rglob("*.yaml"))
@@ -60,7 +62,17 @@ def test_every_command_is_in_readme_and_has_help() -> None:
         told = CliRunner().invoke(main, [name, "--help"])
         assert told.exit_code == 0
         assert command.help
-        assert any("--json" in param.opts for param in command.params), name
+        for inner in command.commands.values() if isinstance(command, click.Group) else [command]:
+            assert inner.help
+            assert any("--json" in param.opts for param in inner.params), name
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
+def test_stages_spelled_in_readme_are_right(readme: Path) -> None:
+    entries = [yaml.safe_load(entry) for entry in re.findall(r"`(\{use: [^`]+\})`", readme.read_text(encoding="utf-8"))]
+    assert entries
+    for entry in entries:
+        stage_class(entry.pop("use")).model_validate(entry)
 
 
 def test_every_make_target_in_readme_exists() -> None:
