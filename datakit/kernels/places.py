@@ -27,10 +27,10 @@ def place_columns(table: pa.Table) -> dict[str, Any]:
     }
 
 
-def rows_in_order(whole: pa.Table, *, longest: str | None = None) -> np.ndarray[Any, Any]:
+def rows_in_order(whole: pa.Table, rank: pa.ChunkedArray | None = None) -> np.ndarray[Any, Any]:
     """The row at each place, from the joined `place_columns` of all shards.
 
-    `longest` names a column of numbers: rows with larger ones come first, equal ones in the usual order.
+    `rank`: a number a row; lower ones come first, equal ones in the usual order.
     """
     import numpy as np
     import pyarrow as pa
@@ -44,7 +44,7 @@ def rows_in_order(whole: pa.Table, *, longest: str | None = None) -> np.ndarray[
         "position": whole.column("position"),
         "id": whole.column("id"),
     }
-    if longest:
-        columns = {"longest": pc.negate(whole.column(longest)), **columns}
+    if rank is not None:
+        columns = {"rank": rank, **columns}
     order = [(name, "ascending") for name in columns]
     return pc.sort_indices(pa.table(columns), sort_keys=order).to_numpy().astype(np.int64)

@@ -71,6 +71,7 @@ class Semantic(CorpusStage):
         """Embed the shards, compare in this process, write the shards without the folded rows."""
         import numpy as np
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         from datakit.kernels.likeness import fold_alike
 
@@ -80,7 +81,7 @@ class Semantic(CorpusStage):
         settings = {"text": self.text, "version": EMBED_VERSION}
         parts = list(corpus.map(embed_shard, settings, part="semantic-vectors", columns=columns))
         whole = pa.concat_tables(parts)
-        order = rows_in_order(whole, longest="characters" if self.keep == "longest" else None)
+        order = rows_in_order(whole, pc.negate(whole.column("characters")) if self.keep == "longest" else None)
         full = order[whole.column("vector").is_valid().to_numpy()[order]]
         into, cosine = fold_alike(_vectors(whole, full), self.threshold)
         goes = np.flatnonzero(into >= 0)

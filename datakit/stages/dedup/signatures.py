@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from datakit.stages.dedup.compared import Compared
-from datakit.stages.dedup.survivors import UNSEEN, Keep, places
+from datakit.stages.dedup.survivors import Keep, places
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +38,7 @@ def sign(table: pa.Table, settings: dict[str, Any]) -> pa.Table:
 
     from datakit.kernels.digests import digests_of
     from datakit.kernels.folding import fold
+    from datakit.kernels.places import place_columns
 
     texts = Compared(**settings["compared"]).of(table)
     parts = [fold(part) for part in texts]
@@ -46,9 +47,7 @@ def sign(table: pa.Table, settings: dict[str, Any]) -> pa.Table:
         step = 16 * len(digests)
         digests = [digests_of(np.arange(0, step * table.num_rows + 1, step), np.concatenate(digests, axis=1).ravel())]
     columns = {
-        "id": table.column("id"),
-        "source": pc.fill_null(table.column("source"), "").dictionary_encode(),
-        "position": pc.fill_null(table.column("position"), UNSEEN),
+        **place_columns(table),
         "characters": sum_of([pc.utf8_length(part).cast(pa.int64()) for part in texts]),
         "digest": _binary(digests[0]),
     }

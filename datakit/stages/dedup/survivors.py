@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 Keep = Literal["first", "longest", "oldest", "best"]
 SCORE = "quality.score"
 """What `best` goes by: 0 to 1, written by the stage `quality`."""
-UNSEEN = 1 << 62
-"""Stands for a missing position: after all that have one."""
 RANK_VERSION = 1
 """Part of the stored ranks' keys; bump when dates are read differently."""
 _DATE = re.compile(r"\s*(\d{4})(?:\D{1,3}(\d{1,2})(?:\D{1,3}(\d{1,2}))?)?(?!\d)")
@@ -81,22 +79,11 @@ def _utc(at: datetime) -> float:
 
 def places(whole: pa.Table, keep: Keep, ranks: Sequence[pa.Table] | None) -> np.ndarray[Any, Any]:
     """The rows (columns source, position, id, characters) in the order in which they are kept."""
-    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    sources = whole.column("source").combine_chunks()
-    alphabetical = np.empty(len(sources.dictionary), np.int64)
-    alphabetical[pc.sort_indices(sources.dictionary).to_numpy()] = np.arange(len(alphabetical))
-    columns = {
-        "source": alphabetical[sources.indices.to_numpy()],
-        "position": whole.column("position"),
-        "id": whole.column("id"),
-    }
+    from datakit.kernels.places import rows_in_order
+
     if keep == "longest":
-        columns["rank"] = pc.negate(whole.column("characters"))
-    elif ranks is not None:
-        columns["rank"] = pa.concat_tables(ranks).column("rank")
-    order = [name for name in ("rank", "source", "position", "id") if name in columns]
-    sorted_rows = pc.sort_indices(pa.table(columns), sort_keys=[(name, "ascending") for name in order])
-    return sorted_rows.to_numpy().astype(np.int64)
+        return rows_in_order(whole, pc.negate(whole.column("characters")))
+    return rows_in_order(whole, None if ranks is None else pa.concat_tables(ranks).column("rank"))
