@@ -45,9 +45,16 @@ def test_pii_tags_speak_the_language_of_the_row() -> None:
     assert text_of(Pii(), "메일 hong@naver.com", lang="en") == "메일 [EMAIL]"
 
 
+def kinds(stats: StageStats) -> dict[str, int]:
+    return {name: count for name, count in stats.counters.items() if name.isupper()}
+
+
 def test_pii_counts_each_type() -> None:
     stats: StageStats = apply(Pii(), [document(KOREAN), document(ENGLISH)]).stats
-    assert dict(stats.counters) == {"PERSON": 2, "PHONE": 2, "EMAIL": 2, "RRN": 1, "US_SSN": 1}
+    assert kinds(stats) == {"PERSON": 2, "PHONE": 2, "EMAIL": 2, "RRN": 1, "US_SSN": 1}
+    assert stats.counters["EMAIL: email by shape"] == 2
+    assert stats.counters["RRN: rrn_separated by label"] == 1
+    assert sum(n for name, n in stats.counters.items() if " by " in name) == sum(kinds(stats).values())
     assert stats.conserved
 
 
@@ -146,7 +153,7 @@ def test_pii_source_id_that_holds_a_value_becomes_file_and_line() -> None:
     ]
     done = apply(Pii(), rows)
     assert done.rows.column("source_id").to_pylist() == ["회원.csv:7", "회원.csv:8", "회원-12", "rows-0:4"]
-    assert dict(done.stats.counters) == {"EMAIL": 1, "PERSON": 2, "PHONE": 1}
+    assert kinds(done.stats) == {"EMAIL": 1, "PERSON": 2, "PHONE": 1}
     assert apply(Pii(), done.rows).rows.equals(done.rows)
     assert apply(Pii(), rows[:1], batch_rows=1).rows.equals(done.rows.slice(0, 1))
 

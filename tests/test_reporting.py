@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from datakit import api
 from datakit.canon import canonical
 from datakit.errors import StoreError, TrainError
 from datakit.manifests import AdapterArtifact, DatasetManifest
@@ -450,6 +451,18 @@ def test_page_escapes_text_of_documents_and_models(page: str) -> None:
 def test_page_holds_no_value_that_pii_replaced(page: str) -> None:
     assert SECRET not in page
     assert "[EMAIL]" in page
+
+
+def test_page_says_which_rule_found_what_and_why_without_a_value(here: Path) -> None:
+    text = "연락처 010-1234-5678, 메일 hong@naver.com, 주민번호 900101-1234567"
+    (here / "a.jsonl").write_text(json.dumps({"text": text}, ensure_ascii=False), encoding="utf-8")
+    (here / "p.yaml").write_text("name: p\nstages: [{use: ingest, files: a.jsonl}, pii]\n", encoding="utf-8")
+    api.run("p.yaml")
+    api.report("p", out="page.html")
+    shown = text_of(Path("page.html").read_text(encoding="utf-8"))
+    for rule, evidence in (("mobile", "앞에 붙은 이름표"), ("email", "꼴"), ("rrn_separated", "앞에 붙은 이름표")):
+        assert re.search(rf"{rule}\b.{{0,60}}{evidence}", shown, re.DOTALL), rule
+    assert not any(value in shown for value in ("5678", "hong", "1234567"))
 
 
 def test_page_without_pii_stage_shows_no_text_and_says_why(tmp_path: Path) -> None:

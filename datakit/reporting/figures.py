@@ -6,6 +6,7 @@ costs seconds; the page says so where that is less than all. Memory: one column 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 256 << 20
 """Bytes of a stage's shards whose texts and tokens are measured; small columns are always read whole."""
+WHY = re.compile(r"(?P<kind>[A-Z0-9_]+): (?P<rule>\w+) by (?P<evidence>\w+)")
+"""The counters in which `pii` says which rule found a kind, and on what evidence."""
 FAILS = "fails "
 """Begins the counters of a stage that looks at every rule of every row."""
 EDGES = sorted({round(10 ** (k / 6)) for k in range(43)})
@@ -121,6 +124,8 @@ class Figures:
     lengths: list[LengthChart]
     languages: list[tuple[str, list[tuple[str, int]]]]
     pii: list[tuple[str, int]] | None
+    pii_why: dict[str, list[tuple[str, str, int]]]
+    """By kind: rule, evidence (label, checksum, shape), count."""
     pii_kinds: list[str]
     signals: list[Signal]
     tasks: dict[str, Counter[str]]
@@ -153,6 +158,7 @@ def collect(manifest: DatasetManifest, store: Store) -> Figures:
             if kind in last and (counts := _counts(store, store.shards_of(last[kind]), "lang"))
         ],
         pii=_pii(manifest.stages),
+        pii_why=_pii_why(manifest.stages),
         pii_kinds=_pii_kinds(manifest.recipe),
         signals=_signals(manifest, store),
         tasks=_tasks(store, last.get("example")),
@@ -227,6 +233,19 @@ def _pii(reports: Sequence[StageReport]) -> list[tuple[str, int]] | None:
     for report in stages:
         found.update({name: count for name, count in report.stats["counters"].items() if name.isupper()})
     return sorted(found.items(), key=_most_first)
+
+
+def _pii_why(reports: Sequence[StageReport]) -> dict[str, list[tuple[str, str, int]]]:
+    """By kind of personal data: (rule, evidence, count), most frequent first."""
+    counted: Counter[tuple[str, str, str]] = Counter()
+    for report in reports:
+        for name, count in report.stats["counters"].items() if report.use == "pii" else ():
+            if found := WHY.fullmatch(name):
+                counted[found["kind"], found["rule"], found["evidence"]] += count
+    why: dict[str, list[tuple[str, str, int]]] = {}
+    for (kind, rule, evidence), count in sorted(counted.items(), key=lambda item: (-item[1], item[0])):
+        why.setdefault(kind, []).append((rule, evidence, count))
+    return why
 
 
 def _pii_kinds(recipe: dict[str, Any]) -> list[str]:

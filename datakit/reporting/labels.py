@@ -95,6 +95,16 @@ WORDS: dict[str, tuple[str, str]] = {
         "종류마다 몇 번 찾아 바꾸었는지만 셉니다. 값은 어디에도 남기지 않습니다. 규칙은 많은 것을 찾지만 전부를 "
         "찾지는 못합니다. 개인정보를 줄일 뿐, 익명 처리를 뜻하지 않습니다.",
     ),
+    "pii_why": ("Which rule found what, and why it was believed", "어느 규칙이, 왜 개인정보로 보았나"),
+    "pii_why_help": (
+        "A label word right before a value decides; then a check digit; then the shape alone. Words such as order "
+        "number beat the shape.",
+        "값 바로 앞의 이름표가 먼저이고, 다음이 검증 숫자, 그다음이 꼴입니다. 주문번호 같은 낱말이 앞에 있으면 "
+        "꼴만으로는 찾지 않습니다.",
+    ),
+    "pii_kind": ("Kind", "종류"),
+    "count": ("Count", "건수"),
+    "pii_evidence": ("Believed because of", "그렇게 본 까닭"),
     "pii_kinds": ("Looked for these kinds only: {kinds}.", "다음 종류만 찾았습니다: {kinds}."),
     "pii_none": ("None was found.", "찾은 것이 없습니다."),
     "pii_missing": (
@@ -348,6 +358,11 @@ RULES: dict[str, tuple[str, str]] = {
 
 RULES |= {rule.name: (f"datatrove: {rule.name[3:]}", f"datatrove: {rule.name[3:]}") for rule in DATATROVE_RULES}
 
+EVIDENCE: dict[str, tuple[str, str]] = {
+    "label": ("a label before it", "앞에 붙은 이름표"),
+    "checksum": ("its check digit", "검증 숫자"),
+    "shape": ("its shape", "꼴"),
+}
 PERSONAL: dict[str, tuple[str, str]] = {
     "EMAIL": ("E-mail address", "이메일"),
     "PHONE": ("Telephone number", "전화번호"),
@@ -431,6 +446,7 @@ TABLES = {
     "stage": STAGES,
     "rule": RULES,
     "pii": PERSONAL,
+    "evidence": EVIDENCE,
     "lang": LANGUAGES,
     "task": TASKS,
     "column": COLUMNS,

@@ -105,7 +105,7 @@ class Batches:
         if any(found):
             cleared = [other if gone else own for own, other, gone in zip(names, plain, found, strict=True)]
             changed = replace_column(changed, "source_id", pa.array(cleared, batch.schema.field("source_id").type))
-        counters = sum((new.counts for new in rewritten), Counter[str]())
+        counters = sum((new.counts + new.why for new in rewritten), Counter[str]())
         return keep_where(changed, [new.drop for new in rewritten], counters)
 
 

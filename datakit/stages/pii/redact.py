@@ -31,6 +31,8 @@ class Redacted:
 
     texts: list[str]
     counts: Counter[str] = field(default_factory=Counter)
+    why: Counter[str] = field(default_factory=Counter)
+    """Why each was believed, as `PHONE: mobile by shape`; never a value."""
     edits: list[list[list[Edit]]] = field(default_factory=list)
     """One list a text, of one list a round."""
     drop: Drop | None = None
@@ -56,6 +58,7 @@ def redact(texts: Sequence[str], find: Find, write: Write, lang: str | None = No
                 done.texts[place], edits = _replace(done.texts[place], spans, write, tongue)
                 done.edits[place].append(edits)
                 done.counts.update(span.entity for span in spans)
+                done.why.update(f"{span.entity}: {span.rule} by {span.evidence.name.lower()}" for span in spans)
     raise StageError(
         "a document still held personal data after several passes",
         fix="use operator `tag` for all types, or `drop_document`; the document was not passed on",
