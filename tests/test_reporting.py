@@ -460,7 +460,11 @@ def test_page_says_which_rule_found_what_and_why_without_a_value(here: Path) -> 
     api.run("p.yaml")
     api.report("p", out="page.html")
     shown = text_of(Path("page.html").read_text(encoding="utf-8"))
-    for rule, evidence in (("mobile", "앞에 붙은 이름표"), ("email", "꼴"), ("rrn_separated", "앞에 붙은 이름표")):
+    for rule, evidence in (
+        ("phone_labelled", "앞에 붙은 이름표"),
+        ("email", "꼴"),
+        ("rrn_separated", "앞에 붙은 이름표"),
+    ):
         assert re.search(rf"{rule}\b.{{0,60}}{evidence}", shown, re.DOTALL), rule
     assert not any(value in shown for value in ("5678", "hong", "1234567"))
 

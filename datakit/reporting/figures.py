@@ -190,7 +190,8 @@ def _funnel(reports: Sequence[StageReport]) -> list[tuple[Kind, list[Step]]]:
         before = steps[-1].gives if steps else report.kind
         stats = report.stats
         rules = sorted(stats.get("rules", {}).items(), key=_most_first)
-        counted = {name: n for name, n in stats.get("counters", {}).items() if not name.startswith(FAILS)}
+        every = stats.get("counters", {})
+        counted = {name: n for name, n in every.items() if not name.startswith(FAILS) and not WHY.fullmatch(name)}
         counters = sorted(counted.items(), key=_most_first)
         figures = {name: int(stats[name]) for name in ("rows_in", "kept", "dropped", "folded", "made")}
         source = is_source(report)
