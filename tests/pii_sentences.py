@@ -39,7 +39,9 @@ _BANKS = "국민 신한 우리 하나 농협 기업 카카오뱅크 토스뱅크
 PARTICLES, STRESSED = _PARTICLES.split(), _STRESSED.split()
 WORDS_ONLY = frozenset({"PERSON", "ADDRESS"})
 """Types found by words rather than by structure; told apart in every figure."""
-_LETTERS_TOO = frozenset({"EMAIL", "SECRET", "URL", "MESSENGER", "PERSON", "IP", "MAC", "IBAN", "PASSPORT"})
+_LETTERS_TOO = frozenset(
+    {"EMAIL", "SECRET", "URL_CREDENTIAL", "MESSENGER_ID", "PERSON", "IP", "MAC", "IBAN", "PASSPORT"}
+)
 _SLOT = re.compile(r"«([A-Z0-9_]+|[a-z0-9_]+)([!?]?)»")
 
 

@@ -338,12 +338,14 @@ MAKERS: dict[str, Make] = {
 """What makes a value of a slot."""
 
 TYPES = {
-    "MOBILE": "PHONE", "LANDLINE": "PHONE", "INTL": "PHONE_INTL", "US_PHONE": "PHONE_INTL", "IPV4": "IP", "IPV6": "IP",
-    "PASSWORD": "SECRET", "KEY": "SECRET", "TOKEN": "SECRET", "PRIVATE_KEY": "SECRET", "USERINFO": "URL",
-    "EMAIL_QUOTED": "URL", "NAME_QUOTED": "URL", "PHONE_BARE": "URL", "BIRTH_BARE": "URL", "BIRTH_EN": "BIRTH",
+    "MOBILE": "PHONE", "LANDLINE": "PHONE", "INTL": "PHONE", "US_PHONE": "PHONE", "IPV4": "IP", "IPV6": "IP",
+    "DRIVER": "DRIVER_LICENSE", "CORP": "CORP_NO", "ACCOUNT": "BANK_ACCOUNT", "PLATE": "VEHICLE", "SSN": "US_SSN",
+    "PASSWORD": "SECRET", "KEY": "SECRET", "TOKEN": "SECRET", "PRIVATE_KEY": "SECRET", "USERINFO": "URL_CREDENTIAL",
+    "EMAIL_QUOTED": "URL_CREDENTIAL", "NAME_QUOTED": "URL_CREDENTIAL", "PHONE_BARE": "URL_CREDENTIAL",
+    "BIRTH_BARE": "URL_CREDENTIAL", "BIRTH": "BIRTH_DATE", "BIRTH_EN": "BIRTH_DATE", "MESSENGER": "MESSENGER_ID",
     "NAME": "PERSON", "NAME_EN": "PERSON", "SURNAME_EN": "PERSON",
 }  # fmt: skip
-"""The type a slot counts under, where it is not the slot's own name."""
+"""The type a slot counts under, where it is not the slot's own name; types are called as in the rules."""
 
 
 def make(slot: str, rng: Random, *, labelled: bool) -> str:
