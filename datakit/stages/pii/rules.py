@@ -31,6 +31,8 @@ LISTED = "LISTED"
 
 LEFT = r"(?<![0-9A-Za-z_])(?<![0-9][.\-])"
 """What may not stand before a number: a letter or digit, or a digit and a separator (then it goes on from there)."""
+DOTS = "·ㆍ・"
+"""Middle dots, which Korean writers put between the groups of a number."""
 RIGHT = r"(?![0-9])(?!-[0-9]{2})"
 """What may not stand behind a number."""
 

@@ -141,6 +141,16 @@ RULES = (
         alone=True,
     ),
     Rule(
+        id="mac_dotted",
+        firm=True,
+        entity="MAC",
+        pattern=r"(?<![0-9A-Za-z.])(?=[^.]*[0-9]|[^.]*\.[^.]*[0-9])[0-9A-Fa-f]{4}(?:\.[0-9A-Fa-f]{4}){2}(?![0-9A-Za-z]|\.[0-9A-Za-z])",
+        needles=tuple(f"{a}.{b}" for a in _HEX for b in _HEX if a + b != "00"),
+        back=10,
+        ahead=10,
+        alone=True,
+    ),
+    Rule(
         id="iban",
         entity="IBAN",
         pattern=rf"(?<![0-9A-Za-z])(?:{_IBAN_PATTERN})(?![0-9A-Za-z])",
@@ -153,8 +163,8 @@ RULES = (
         id="card_grouped",
         entity="CARD",
         pattern=(
-            rf"{LEFT}(?:[0-9]{{4}}(?P<card>[ \-.])[0-9]{{4}}(?P=card)[0-9]{{4}}(?P=card)[0-9]{{4}}(?:(?P=card)[0-9]{{3}})?"
-            rf"|3[0-9]{{3}}[ \-.][0-9]{{6}}[ \-.][0-9]{{4,5}}){RIGHT}"
+            rf"{LEFT}(?:[0-9]{{4}}(?P<card> ?[\-.] ?| )[0-9]{{4}}(?P=card)[0-9]{{4}}(?P=card)[0-9]{{4}}(?:(?P=card)[0-9]{{3}})?"
+            rf"|3[0-9]{{3}}(?: ?[\-.] ?| )[0-9]{{6}}(?: ?[\-.] ?| )[0-9]{{4,5}}){RIGHT}"
         ),
         digits=14,
         guard=checksums.not_repeated,
@@ -187,6 +197,16 @@ RULES = (
         needles=_SECRET_NEEDLES,
         back=8,
         ahead=260,
+        labelled=True,
+    ),
+    Rule(
+        id="bearer",
+        entity="SECRET",
+        pattern=r"(?i:bearer|basic)[ \t]{1,2}(?P<v>(?=[A-Za-z0-9._~+/-]{0,63}[0-9])[A-Za-z0-9._~+/-]{16,2048}={0,2})",
+        needles=("bearer ", "basic "),
+        back=1,
+        ahead=2060,
+        guard=secret_value,
         labelled=True,
     ),
     Rule(
