@@ -7,7 +7,7 @@ A name is a surname (90 common ones and eight of two syllables) and one or two s
 
 from __future__ import annotations
 
-from datakit.stages.pii.rules import Rule, words
+from datakit.stages.pii.rules import SAID, Rule, words
 
 SURNAMES = (
     "김이박최정강조윤장임한오서신권황안송전홍유고문양손배백허남심노하곽성차주우구민류나진지엄채원천방공현함변염여추도소석"
@@ -25,11 +25,11 @@ _FULL_NAME = (
     rf"(?:(?:{_COMPOUND})[가-힣]{{1,2}}|[{SURNAMES}][가-힣]{{2}}|[{SURNAMES}][가-힣]|[{SURNAMES}] [가-힣]{{2}})"
 )
 _PERSON_LABELS = (
-    "이름|성명|성함|고객명|회원명|환자명|담당자명?|예금주명?|신청인|신청자명?|수령인|수취인|수신인|받는 ?분|받는 ?사람|받으실 ?분|보내는 ?분|보내는 ?사람"
+    "이름|성명|성함|고객명|회원명|환자명?|담당 (?:교사|간호사|의사|교수)|담임(?: ?교사)?|담당자명?|예금주명?|신청인|신청자명?|수령인|수취인|수신인|받는 ?분|받는 ?사람|받으실 ?분|보내는 ?분|보내는 ?사람"
     "|대표자명?|대표이사|보호자명?|작성자|주문자명?|구매자명?|입금자명?|계약자명?|피보험자|세대주|예약자명?|학생명|직원명|참석자|발신인|문의자"
 )
 _PERSON_NEEDLES = words(
-    "이름 성명 성함 고객명 회원명 환자명 담당자 담당자명 예금주 예금주명 신청인 신청자 신청자명 수령인 수취인 수신인 받는_분 받는분 받는_사람 받는사람 받으실_분 받으실분"
+    "이름 성명 성함 고객명 회원명 환자 환자명 담당_교사 담당_간호사 담당_의사 담당_교수 담임 담임교사 담임_교사 담당자 담당자명 예금주 예금주명 신청인 신청자 신청자명 수령인 수취인 수신인 받는_분 받는분 받는_사람 받는사람 받으실_분 받으실분"
     " 보내는_분 보내는분 보내는_사람 보내는사람 대표자 대표자명 대표이사 보호자 보호자명 작성자 주문자 주문자명 구매자 구매자명 입금자 입금자명 계약자 계약자명 피보험자 세대주"
     " 예약자 예약자명 학생명 직원명 참석자 발신인 문의자"
 )
@@ -64,13 +64,12 @@ RULES = (
         id="name_field",
         entity="PERSON",
         pattern=(
-            rf"(?:{_PERSON_LABELS})\s?(?:\([^)\n]{{1,10}}\)\s?)?"
-            rf"(?:[:=|]\s{{0,2}}(?P<v>{_FULL_NAME}){_NAME_END}|[은는]\s(?P<w>{_FULL_NAME})(?=(?:{_COPULA})|\())"
+            rf"(?:{_PERSON_LABELS})(?:{SAID}(?P<v>{_FULL_NAME}){_NAME_END}|[은는]\s(?P<w>{_FULL_NAME})(?=(?:{_COPULA})|\())"
         ),
         needles=tuple(
             f"{label}{sign}"
             for label in _PERSON_NEEDLES
-            for sign in (":", " :", "=", " =", "|", " |", "은", "는", "(", " (")
+            for sign in (":", " :", "=", " =", "|", " |", "은", "는", "(", " (", ">", '"', "'")
         ),
         ahead=32,
         guard=korean_name,

@@ -38,11 +38,11 @@ _SECRET_NEEDLES = (
 )  # fmt: skip
 _ASSIGNED = (
     r"(?i:pass(?:word|wd|phrase|code)|pwd|secret(?:[_ -]?key)?|api[_ -]?(?:key|secret)|(?:access|auth|bearer|refresh)[_ -]?(?:token|key)"
-    r"|client[_ -]?secret|private[_ -]?key|token)|비밀번호|패스워드|비번|암호|인증키|접근키|시크릿키?|API ?키|액세스 ?토큰|토큰"
+    r"|client[_ -]?secret|private[_ -]?key|token|(?<![a-z])pw)|비밀번호|패스워드|비번|암호|인증키|접근키|시크릿키?|API ?키|액세스 ?토큰|토큰"
 )
 _ASSIGNED_ENDS = (
     *(f"{word}{sign}" for word in (
-        "password", "passwd", "passphrase", "passcode", "pwd", "secret", "secret_key", "secret-key", "secret key", "secretkey", "api_key", "api-key",
+        "password", "passwd", "passphrase", "passcode", "pwd", "pw", "secret", "secret_key", "secret-key", "secret key", "secretkey", "api_key", "api-key",
         "api key", "apikey", "api_secret", "api-secret", "api secret", "apisecret", "token", "access_key", "access-key", "access key", "accesskey",
         "auth_key", "auth-key", "auth key", "authkey", "bearer_key", "bearer-key", "bearer key", "bearerkey", "refresh_key", "refresh-key", "refresh key",
         "refreshkey", "client_secret", "client-secret", "client secret", "clientsecret", "private_key", "private-key", "private key", "privatekey",
@@ -63,6 +63,16 @@ def secret_value(value: str) -> bool:
         return len(value) >= 4
     mixed = any(char.isdigit() for char in value) or any(char in "!@#$%^&*" for char in value)
     return len(value) >= 6 and mixed and any(char.isalnum() for char in value) and "(" not in value
+
+
+def token_value(value: str) -> bool:
+    """A token of a header: sixteen characters or more with a digit, or with capitals and small letters mixed."""
+    return any(char.isdigit() for char in value) or not (value.islower() or value[1:].islower() or value.isupper())
+
+
+def has_digit(value: str) -> bool:
+    """At least one digit, so that dotted words (dead.beef.cafe) are no device."""
+    return any(char.isdigit() for char in value)
 
 
 def intl_phone(value: str) -> bool:
@@ -144,10 +154,11 @@ RULES = (
         id="mac_dotted",
         firm=True,
         entity="MAC",
-        pattern=r"(?<![0-9A-Za-z.])(?=[^.]*[0-9]|[^.]*\.[^.]*[0-9])[0-9A-Fa-f]{4}(?:\.[0-9A-Fa-f]{4}){2}(?![0-9A-Za-z]|\.[0-9A-Za-z])",
+        pattern=r"(?<![0-9A-Za-z.])[0-9A-Fa-f]{4}(?:\.[0-9A-Fa-f]{4}){2}(?![0-9A-Za-z]|\.[0-9A-Za-z])",
         needles=tuple(f"{a}.{b}" for a in _HEX for b in _HEX if a + b != "00"),
         back=10,
         ahead=10,
+        guard=has_digit,
         alone=True,
     ),
     Rule(
@@ -202,11 +213,11 @@ RULES = (
     Rule(
         id="bearer",
         entity="SECRET",
-        pattern=r"(?i:bearer|basic)[ \t]{1,2}(?P<v>(?=[A-Za-z0-9._~+/-]{0,63}[0-9])[A-Za-z0-9._~+/-]{16,2048}={0,2})",
+        pattern=r"(?i:bearer|basic)[ \t]{1,2}(?P<v>[A-Za-z0-9._~+/-]{16,2048}={0,2})",
         needles=("bearer ", "basic "),
         back=1,
         ahead=2060,
-        guard=secret_value,
+        guard=token_value,
         labelled=True,
     ),
     Rule(
@@ -244,6 +255,15 @@ RULES = (
         back=4,
         ahead=290,
         guard=secret_value,
+        labelled=True,
+    ),
+    Rule(
+        id="secret_pair",
+        entity="SECRET",
+        pattern=r"(?i:id|아이디) ?/ ?(?i:pw|password|비밀번호|비번|패스워드) ?[:=] ?[^\s/]{1,40} ?/ ?(?P<v>[!-~]{4,64})",
+        needles=("/pw", "/ pw", "/password", "/ password", "/비", "/ 비", "/패", "/ 패"),
+        back=6,
+        ahead=130,
         labelled=True,
     ),
     Rule(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from datakit.stages.pii import checksums, names_ko, places_ko
-from datakit.stages.pii.rules import DOTS, LEFT, RIGHT, VETO, Rule, words
+from datakit.stages.pii.rules import DOTS, LEFT, RIGHT, SAID, VETO, Rule, words
 
 _GAP = r"[ .\-]{0,3}"
 _SEP = rf"[ .\-)/{DOTS}]{{0,3}}"
@@ -19,6 +19,7 @@ _JOINT = rf"[ .\-/{DOTS}]{{1,3}}"
 _SAID = "[0-9공영일이삼사오육칠팔구]"
 _YMD = r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 
+_BANK_NAMES = "국민|신한|우리|하나|농협|기업|카뱅|카카오|토스|케뱅|케이|수협|신협|새마을|우체국|SC|KB|NH|IBK|씨티|제일"
 # A group of an account is no amount (원) and no part of a longer number; joined by blanks it may be the next word.
 _NO_AMOUNT = r"(?![0-9]|,[0-9]{3}| ?원|만 ?(?:원|[0-9])|천 ?원)"
 _ACCOUNT = (
@@ -285,17 +286,22 @@ RULES = (
         id="account_bank",
         entity="BANK_ACCOUNT",
         pattern=(
-            r"(?:국민|신한|우리|하나|농협|기업|카뱅|카카오|토스|케뱅|수협|신협|새마을|우체국|SC|KB|NH|IBK|씨티|제일)\s?\(?"
+            rf"(?:{_BANK_NAMES})\s?\(?"
             rf"(?P<v>{_ACCOUNT}){RIGHT}"
         ),
-        needles=tuple(
-            f"{bank}{gap}00"
-            for bank in words(
-                "국민 신한 우리 하나 농협 기업 카뱅 카카오 토스 케뱅 수협 신협 새마을 우체국 SC KB NH IBK 씨티 제일"
-            )
-            for gap in ("", " ", "(", " (", "\n")
-        ),
+        needles=tuple(f"{bank}{gap}00" for bank in _BANK_NAMES.split("|") for gap in ("", " ", "(", " (", "\n")),
         ahead=40,
+        guard=account_number,
+        labelled=True,
+        lang="ko",
+    ),
+    Rule(
+        id="account_bank_behind",
+        entity="BANK_ACCOUNT",
+        pattern=rf"{LEFT}(?P<v>{_ACCOUNT}) ?\((?:{_BANK_NAMES})(?:은행|뱅크|금고)?(?=[) ,])",
+        needles=tuple(f"0{gap}({bank}" for bank in _BANK_NAMES.split("|") for gap in ("", " ")),
+        back=44,
+        ahead=6,
         guard=account_number,
         labelled=True,
         lang="ko",
@@ -303,7 +309,7 @@ RULES = (
     Rule(
         id="plate",
         entity="VEHICLE",
-        pattern=rf"(?<![0-9A-Za-z,.])[0-9]{{2,3}} ?[{_PLATE}] ?[0-9]{{4}}{_UNIT_AFTER}",
+        pattern=rf"(?<![0-9A-Za-z.])(?:(?<!,)|(?<=[^0-9],)|(?<=[0-9]{{4}},))[0-9]{{2,3}} ?[{_PLATE}] ?[0-9]{{4}}{_UNIT_AFTER}",
         needles=_PLATE_NEEDLES,
         back=3,
         ahead=12,
@@ -325,8 +331,8 @@ RULES = (
         entity="MESSENGER_ID",
         pattern=(
             r"(?:(?:카카오톡|카톡|오픈톡|텔레그램|텔레|라인|위챗|인스타그램|인스타|디스코드|스카이프|트위터|페이스북|페북|왓츠앱|네이트온)\s?(?:아이디|ID|id|Id|계정)"
-            r"|(?:카카오톡|카톡|텔레그램|위챗|인스타그램|인스타|디스코드|스카이프)(?=[\s:은는=]{1,3}@?[A-Za-z0-9._-]{0,20}[0-9_@]))"
-            r"(?:은|는|이|가|를|로)?\s?[:=]?\s?[\"'(]?(?P<v>@?[A-Za-z0-9][A-Za-z0-9._#:-]{2,31}(?<![.:]))"
+            r"|(?:카카오톡|카톡|텔레그램|위챗|인스타그램|인스타|디스코드|스카이프)(?=[\s:은는=\"']{1,3}@?[A-Za-z0-9._-]{0,20}[0-9_@]))"
+            r"(?:은|는|이|가|를|로)?[\"']?\s?[:=]?\s?[\"'(]?(?P<v>@?[A-Za-z0-9][A-Za-z0-9._#:-]{2,31}(?<![.:]))"
         ),
         needles=tuple(
             f"{app}{said}"
@@ -344,10 +350,15 @@ RULES = (
         id="birth_field",
         entity="BIRTH_DATE",
         pattern=(
-            r"(?:생년월일|생일|출생일자?|출생연월일|생년)\s?(?:\([^)\n]{1,12}\)\s?)?(?:[:=|]|은|는|이|가)?\s{0,2}(?:양력|음력)?\s?"
-            rf"(?P<v>{_DATE})"
+            r"(?:생년월일|생일|출생일자?|출생연월일|생년|(?<![A-Za-z])(?i:birth_?date|date_?of_?birth|birthday|birth|dob)(?=[\"':=]))"
+            rf"(?:{SAID}|\s?(?:\([^)\n]{{1,12}}\)\s?)?(?:은|는|이|가)?\s{{0,2}})(?:양력|음력)?\s?(?P<v>{_DATE})"
         ),
-        needles=("생년", "생일", "출생"),
+        needles=(
+            *("생년", "생일", "출생"),
+            *(f"{word}{sign}" for word in words("birth birthdate birth_date birthday dob") for sign in "\"':="),
+            *(f"birth_date{sign}" for sign in "\"':="),
+        ),
+        back=12,
         ahead=48,
         labelled=True,
         lang="ko",

@@ -135,7 +135,7 @@ class Judge:
         if "]" in window:
             # A tag put in by an earlier pass is no label: the second pass must find what the first one found.
             window = _tag_pattern().sub(lambda tag: " " * len(tag[0]), window)
-        window = window[-REACH:].lower()
+        window = window[-REACH:].lower().replace("_", " ")
         last: re.Match[str] | None = None
         for match in pattern.finditer(window):
             if not _in_word(window, match):
@@ -148,7 +148,7 @@ class Judge:
     def _kinds_after(self, end: int) -> frozenset[str]:
         pattern, kinds = _label_words()
         opened = _AFTER.match(self.text, end)
-        behind = self.text[opened.end() : opened.end() + 16].lower() if opened else ""
+        behind = self.text[opened.end() : opened.end() + 16].lower().replace("_", " ") if opened else ""
         found = pattern.match(behind)
         return kinds[found[0]] if found and not _in_word(behind, found) else frozenset()
 
