@@ -23,6 +23,12 @@ _IBAN_PATTERN = "|".join(
 )
 
 _HEX = "abcdef0"
+# A digit and a letter around a dot, or two letters behind a digit: `e.a` alone is in every web address.
+_DOTTED = (
+    *(f"{a}.0" for a in "abcdef"),
+    *(f"0.{a}" for a in "abcdef"),
+    *(f"0{a}.{b}" for a in "abcdef" for b in "abcdef"),
+)
 _PAIRS = tuple(f"{sign}{a}{b}{sign}" for sign in ":-" for a in _HEX for b in _HEX)
 
 _SECRET_SHAPES = (
@@ -155,7 +161,7 @@ RULES = (
         firm=True,
         entity="MAC",
         pattern=r"(?<![0-9A-Za-z.])[0-9A-Fa-f]{4}(?:\.[0-9A-Fa-f]{4}){2}(?![0-9A-Za-z]|\.[0-9A-Za-z])",
-        needles=tuple(f"{a}.{b}" for a in _HEX for b in _HEX if a + b != "00"),
+        needles=_DOTTED,
         back=10,
         ahead=10,
         guard=has_digit,
