@@ -19,10 +19,11 @@ _MASKS = "\u25cf\u25cb\u2022\u25a0\u25a1\u25ef\u2b24\u2217\u204e\u2731"
 _FOLDED = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _FOLDED |= {ord(char): "-" for char in _DASHES} | {ord(char): " " for char in _SPACES}
 _FOLDED |= {ord(char): "*" for char in _MASKS} | {0xFE6B: "@", 0x301C: "~", 0x223C: "~", 0x2024: ".", 0xFF61: "."}
+_FOLDED |= {0x2027: "·", 0x2219: "·", 0x22C5: "·", 0xFF65: "·"}
 _ODD = re.compile("[" + re.escape("".join(map(chr, _FOLDED))) + "]")
 _GONE = re.compile(f"[{_INVISIBLE}]")
 _MAYBE = re.compile(
-    "[\x00\u00a0\u00ad\u034f\u061c\u115f\u1160\u180e\u2000-\u206f\u2212-\u223c\u25a0-\u25ef\u2731\u2b24\u3000\u301c\u3161\ufe00-\uffff]"
+    "[\x00\u00a0\u00ad\u034f\u061c\u115f\u1160\u180e\u2000-\u206f\u2212-\u223c\u22c5\u25a0-\u25ef\u2731\u2b24\u3000\u301c\u3161\ufe00-\uffff]"
 )
 
 

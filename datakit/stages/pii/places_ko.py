@@ -7,7 +7,7 @@ shape of a road, so a road counts only behind a province, a known district or a 
 
 from __future__ import annotations
 
-from datakit.stages.pii.rules import Rule, trie, words
+from datakit.stages.pii.rules import SAID, Rule, trie, words
 
 # The 226 districts, so that an address needs no province before its 구, 군 or 시.
 _DISTRICTS = words(
@@ -39,7 +39,8 @@ _LOT = (
     r"(?:[가-힣]{1,5}[0-9]{0,2}(?:동|리)|[가-힣]{1,5}[0-9]가)\s(?:산\s?)?[0-9]{1,4}(?:-[0-9]{1,4})?(?:번지)?"
     + _NO_COUNT
 )
-_PLACE = rf"(?:{_ROAD}|{_LOT})"
+_FLAT = r"[가-힣]{1,5}[0-9]?동\s[가-힣0-9A-Za-z]{1,12}(?:아파트|빌라|빌|오피스텔|맨션|타운|연립|자이|힐스)\s?[0-9]{1,4}동\s?[0-9]{1,4}호"
+_PLACE = rf"(?:{_ROAD}|{_LOT}|{_FLAT})"
 _TOWN = r"(?:[가-힣]{1,5}[읍면동]\s{1,2})?"
 _NO_CITY = r"(?!(?:다|역|반드|잠|혹|즉|일|동|무|택|표|제|전|감|몇|수|필)시)"
 # Strong: a province or a known district. Weak: a word in the shape of a city, county or township, which prose has too
@@ -75,11 +76,11 @@ RULES = (
     Rule(
         id="address_field",
         entity="ADDRESS",
-        pattern=rf"(?:주소|주소지|거주지|배송지|소재지|도착지)\s?(?:[:=|]|는|가)?\s{{0,2}}(?P<v>(?:[가-힣]{{1,8}}\s){{0,4}}{_PLACE}{_UNITS})",
+        pattern=rf"(?:주소|주소지|거주지|배송지|소재지|도착지)(?:{SAID}|\s?(?:는|가)?\s{{0,2}})(?P<v>(?:[가-힣]{{1,8}}\s){{0,4}}{_PLACE}{_UNITS})",
         needles=tuple(
             f"{label}{sign}"
             for label in words("주소 주소지 거주지 배송지 소재지 도착지")
-            for sign in (*words("는 가 : = |"), " ", "\n")
+            for sign in (*words("는 가 : = | > \" ' ("), " ", "\n")
         ),
         ahead=120,
         labelled=True,

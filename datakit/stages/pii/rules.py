@@ -31,6 +31,10 @@ LISTED = "LISTED"
 
 LEFT = r"(?<![0-9A-Za-z_])(?<![0-9][.\-])"
 """What may not stand before a number: a letter or digit, or a digit and a separator (then it goes on from there)."""
+DOTS = "·ㆍ・"
+"""Middle dots, which Korean writers put between the groups of a number."""
+SAID = r"[\"'`]?\s?(?:\([^)\n]{1,14}\)\s?)?[:=|>]\s{0,2}[\"'`]?"
+"""What stands between a field's label and its value: a sign, in JSON and code with quotes around (`"생일": "`)."""
 RIGHT = r"(?![0-9])(?!-[0-9]{2})"
 """What may not stand behind a number."""
 
@@ -136,7 +140,13 @@ def all_labels() -> dict[str, tuple[str, ...]]:
     from datakit.stages.pii import rules_en, rules_ko
 
     kinds = (*ENTITY_TYPES, VETO)
-    return {kind: (*rules_ko.LABELS.get(kind, ()), *rules_en.LABELS.get(kind, ())) for kind in kinds}
+    listed = {kind: (*rules_ko.LABELS.get(kind, ()), *rules_en.LABELS.get(kind, ())) for kind in kinds}
+    return {kind: tuple(form for word in found for form in _forms(word)) for kind, found in listed.items()}
+
+
+def _forms(word: str) -> tuple[str, ...]:
+    """A label word, and for one of several English words the name that programs give it (accountNumber)."""
+    return (word, word.replace(" ", "")) if " " in word and word.isascii() else (word,)
 
 
 def trie(words: Iterable[str]) -> str:

@@ -23,6 +23,12 @@ _IBAN_PATTERN = "|".join(
 )
 
 _HEX = "abcdef0"
+# A digit and a letter around a dot, or two letters behind a digit: `e.a` alone is in every web address.
+_DOTTED = (
+    *(f"{a}.0" for a in "abcdef"),
+    *(f"0.{a}" for a in "abcdef"),
+    *(f"0{a}.{b}" for a in "abcdef" for b in "abcdef"),
+)
 _PAIRS = tuple(f"{sign}{a}{b}{sign}" for sign in ":-" for a in _HEX for b in _HEX)
 
 _SECRET_SHAPES = (
@@ -38,11 +44,11 @@ _SECRET_NEEDLES = (
 )  # fmt: skip
 _ASSIGNED = (
     r"(?i:pass(?:word|wd|phrase|code)|pwd|secret(?:[_ -]?key)?|api[_ -]?(?:key|secret)|(?:access|auth|bearer|refresh)[_ -]?(?:token|key)"
-    r"|client[_ -]?secret|private[_ -]?key|token)|비밀번호|패스워드|비번|암호|인증키|접근키|시크릿키?|API ?키|액세스 ?토큰|토큰"
+    r"|client[_ -]?secret|private[_ -]?key|token|(?<![a-z])pw)|비밀번호|패스워드|비번|암호|인증키|접근키|시크릿키?|API ?키|액세스 ?토큰|토큰"
 )
 _ASSIGNED_ENDS = (
     *(f"{word}{sign}" for word in (
-        "password", "passwd", "passphrase", "passcode", "pwd", "secret", "secret_key", "secret-key", "secret key", "secretkey", "api_key", "api-key",
+        "password", "passwd", "passphrase", "passcode", "pwd", "pw", "secret", "secret_key", "secret-key", "secret key", "secretkey", "api_key", "api-key",
         "api key", "apikey", "api_secret", "api-secret", "api secret", "apisecret", "token", "access_key", "access-key", "access key", "accesskey",
         "auth_key", "auth-key", "auth key", "authkey", "bearer_key", "bearer-key", "bearer key", "bearerkey", "refresh_key", "refresh-key", "refresh key",
         "refreshkey", "client_secret", "client-secret", "client secret", "clientsecret", "private_key", "private-key", "private key", "privatekey",
@@ -63,6 +69,16 @@ def secret_value(value: str) -> bool:
         return len(value) >= 4
     mixed = any(char.isdigit() for char in value) or any(char in "!@#$%^&*" for char in value)
     return len(value) >= 6 and mixed and any(char.isalnum() for char in value) and "(" not in value
+
+
+def token_value(value: str) -> bool:
+    """A token of a header: sixteen characters or more with a digit, or with capitals and small letters mixed."""
+    return any(char.isdigit() for char in value) or not (value.islower() or value[1:].islower() or value.isupper())
+
+
+def has_digit(value: str) -> bool:
+    """At least one digit, so that dotted words (dead.beef.cafe) are no device."""
+    return any(char.isdigit() for char in value)
 
 
 def intl_phone(value: str) -> bool:
@@ -141,6 +157,17 @@ RULES = (
         alone=True,
     ),
     Rule(
+        id="mac_dotted",
+        firm=True,
+        entity="MAC",
+        pattern=r"(?<![0-9A-Za-z.])[0-9A-Fa-f]{4}(?:\.[0-9A-Fa-f]{4}){2}(?![0-9A-Za-z]|\.[0-9A-Za-z])",
+        needles=_DOTTED,
+        back=10,
+        ahead=10,
+        guard=has_digit,
+        alone=True,
+    ),
+    Rule(
         id="iban",
         entity="IBAN",
         pattern=rf"(?<![0-9A-Za-z])(?:{_IBAN_PATTERN})(?![0-9A-Za-z])",
@@ -153,8 +180,8 @@ RULES = (
         id="card_grouped",
         entity="CARD",
         pattern=(
-            rf"{LEFT}(?:[0-9]{{4}}(?P<card>[ \-.])[0-9]{{4}}(?P=card)[0-9]{{4}}(?P=card)[0-9]{{4}}(?:(?P=card)[0-9]{{3}})?"
-            rf"|3[0-9]{{3}}[ \-.][0-9]{{6}}[ \-.][0-9]{{4,5}}){RIGHT}"
+            rf"{LEFT}(?:[0-9]{{4}}(?P<card> ?[\-.] ?| )[0-9]{{4}}(?P=card)[0-9]{{4}}(?P=card)[0-9]{{4}}(?:(?P=card)[0-9]{{3}})?"
+            rf"|3[0-9]{{3}}(?: ?[\-.] ?| )[0-9]{{6}}(?: ?[\-.] ?| )[0-9]{{4,5}}){RIGHT}"
         ),
         digits=14,
         guard=checksums.not_repeated,
@@ -187,6 +214,16 @@ RULES = (
         needles=_SECRET_NEEDLES,
         back=8,
         ahead=260,
+        labelled=True,
+    ),
+    Rule(
+        id="bearer",
+        entity="SECRET",
+        pattern=r"(?i:bearer|basic)[ \t]{1,2}(?P<v>[A-Za-z0-9._~+/-]{16,2048}={0,2})",
+        needles=("bearer ", "basic "),
+        back=1,
+        ahead=2060,
+        guard=token_value,
         labelled=True,
     ),
     Rule(
@@ -224,6 +261,15 @@ RULES = (
         back=4,
         ahead=290,
         guard=secret_value,
+        labelled=True,
+    ),
+    Rule(
+        id="secret_pair",
+        entity="SECRET",
+        pattern=r"(?i:id|아이디) ?/ ?(?i:pw|password|비밀번호|비번|패스워드) ?[:=] ?[^\s/]{1,40} ?/ ?(?P<v>[!-~]{4,64})",
+        needles=("/pw", "/ pw", "/password", "/ password", "/비", "/ 비", "/패", "/ 패"),
+        back=6,
+        ahead=130,
         labelled=True,
     ),
     Rule(

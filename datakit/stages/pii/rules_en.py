@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from datakit.stages.pii import checksums
 from datakit.stages.pii.rules import LEFT, RIGHT, VETO, Rule, words
 
@@ -46,8 +48,8 @@ def ssn(value: str) -> bool:
 
 
 def has_digits(value: str) -> bool:
-    """At least four digits."""
-    return len(checksums.digits_of(value)) >= 4
+    """At least four digits that are no date."""
+    return len(checksums.digits_of(value)) >= 4 and not re.fullmatch(r"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}", value)
 
 
 RULES = (
@@ -93,7 +95,7 @@ RULES = (
     Rule(
         id="account_en",
         entity="BANK_ACCOUNT",
-        pattern=rf"{LEFT}(?<![.\-])[0-9]{{7,17}}(?![0-9])",
+        pattern=rf"{LEFT}(?<![.\-])[0-9]{{7,17}}(?![0-9]|,[0-9]{{3}}|\s?(?:원|만|천|won|KRW))",
         digits=7,
         guard=checksums.not_repeated,
         lang="en",
@@ -268,13 +270,16 @@ LABELS: dict[str, tuple[str, ...]] = {
     "IP": words("ip ip_address address host server"),
     "US_SSN": words("ssn social_security social_security_number ss# ssn# social"),
     "VEHICLE": words("license_plate licence_plate plate plates plate_number car_number"),
-    VETO: words(
-        """
+    VETO: (
+        *("created_at", "updated_at", "ts", "chrome/", "safari/", "firefox/", "edg/", "opr/", "whale/", "version/"),
+        *words(
+            """
         order orders order_number order_no order_id invoice invoice_number invoice_no tracking tracking_number reference ref ref_no serial serial_number
         part_number model model_number sku barcode ean upc isbn issn doi version ver v release build firmware epoch timestamp unix_time coordinates
         latitude longitude lat lon pi case_no case_number docket patent document_number document_no ticket ticket_number ticket_no
         transaction transaction_id transaction_number confirmation_number booking booking_number commit sha hash checksum id uuid total amount price
         zip zip_code postal_code rfc port batch lot code promo coupon voucher gift_card claim policy_number
         """
+        ),
     ),
 }

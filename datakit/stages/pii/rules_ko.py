@@ -8,13 +8,24 @@ digits without a common shape. What follows a value is mostly a particle (으로
 
 from __future__ import annotations
 
-from datakit.stages.pii import checksums, names_ko, places_ko
-from datakit.stages.pii.rules import LEFT, RIGHT, VETO, Rule, words
+import re
 
-_GAP = r"[ \-]{0,3}"
-_SEP = r"[ .\-)/]{0,2}"
+from datakit.stages.pii import checksums, names_ko, places_ko
+from datakit.stages.pii.rules import DOTS, LEFT, RIGHT, SAID, VETO, Rule, words
+
+_GAP = r"[ .\-]{0,3}"
+_SEP = rf"[ .\-)/{DOTS}]{{0,3}}"
+_JOINT = rf"[ .\-/{DOTS}]{{1,3}}"
 _SAID = "[0-9공영일이삼사오육칠팔구]"
 _YMD = r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+
+_BANK_NAMES = "국민|신한|우리|하나|농협|기업|카뱅|카카오|토스|케뱅|케이|수협|신협|새마을|우체국|SC|KB|NH|IBK|씨티|제일"
+# A group of an account is no amount (원) and no part of a longer number; joined by blanks it may be the next word.
+_NO_AMOUNT = r"(?![0-9]|,[0-9]{3}| ?원|만 ?(?:원|[0-9])|천 ?원)"
+_ACCOUNT = (
+    rf"[0-9]{{2,16}}(?:(?P<joint> ?- ?| )[0-9]{{1,8}}{_NO_AMOUNT}(?:(?P=joint)[0-9]{{1,8}}{_NO_AMOUNT}){{1,3}}"
+    rf"|(?:[\- ][0-9]{{1,8}}{_NO_AMOUNT}){{0,4}})"
+)
 
 # Resident numbers ask for a separator in the shape; without one they need a label or a check digit.
 _DASHED = r" ?[\-~./] ?"
@@ -22,16 +33,23 @@ _SPACED = r"\s{0,2}[\-~./ ]?\s{0,2}"
 
 _PLATE = "가나다라마거너더러머버서어저고노도로모보소오조구누두루무부수우주아바사자하허호배"
 _PLATE_COUNTS = "조배주도부호구자오사수서로라고노보소모우무바"
-"""Plate syllables that also stand after numbers in prose (12조 3000억, 10배 2000원): they need a region or a label."""
+"""Plate syllables that also stand after numbers in prose (12조 3000억, 10배 2000원)."""
+_PLATE_UNITS = "조배호도주부"
+"""Those of them that nearly always count something."""
 _UNIT_AFTER = r"(?! ?(?:[0-9]|원|억|만 ?(?:원|명|개|대|평|톤|여)|명|개|년|월|천|평|여 ?(?:명|개)|㎡|%|km|kg|,[0-9]{3}))"
 _PLATE_NEEDLES = tuple(f"0{gap}{char}{last}0" for char in _PLATE for gap in ("", " ") for last in ("", " "))
 _REGION_2 = "서울|부산|대구|인천|광주|대전|울산|세종|경기|강원|충북|충남|전북|전남|경북|경남|제주"
+
+
+_DATE_OR_DOTTED = re.compile(r"(?:19|20)[0-9]{2}(?:[ .\-/]{1,3}[0-9]{1,2}){2}(?![0-9])|[0-9]+(?:\.[0-9]+){3}$")
 
 
 def local_phone(value: str) -> bool:
     """Seven to twelve digits that are no date, no service number (1588-1234) and not one digit repeated."""
     found = checksums.digit_text(value)
     if not 7 <= len(found) <= 12 or len(set(found)) == 1:
+        return False
+    if _DATE_OR_DOTTED.match(value):
         return False
     service = len(found) == 8 and found[:2] in {"15", "16", "18"}
     date = len(found) == 8 and found[:2] in {"19", "20"} and checksums.valid_month_day(int(found[4:6]), int(found[6:]))
@@ -46,8 +64,15 @@ def account_number(value: str) -> bool:
 
 
 def plate_alone(value: str) -> bool:
-    """A plate that is believed without a label: its syllable does not follow numbers in prose."""
-    return not any(char in _PLATE_COUNTS for char in value)
+    """A plate that is believed without a label: no number with its unit and another number behind it.
+
+    Glued, `12조3000` is none in prose; apart, a syllable that counts asks for four digits that are no round number and
+    no year, and the commonest units (12배 3456, 101호 1523) for a label.
+    """
+    number = value[-4:]
+    if value[-5:-4] != " " or value[-6:-5] not in _PLATE_COUNTS:
+        return True
+    return value[-6:-5] not in _PLATE_UNITS and number[2:] != "00" and number[:2] not in {"19", "20"}
 
 
 _DATE = (
@@ -86,6 +111,14 @@ RULES = (
         lang="ko",
     ),
     Rule(
+        id="rrn_short",
+        entity="RRN",
+        pattern=rf"{LEFT}{_YMD} ?- ?[1-4](?![0-9*xX\-])",
+        digits=7,
+        guard=checksums.begins_with_date,
+        lang="ko",
+    ),
+    Rule(
         id="frn_separated",
         entity="FRN",
         pattern=rf"{LEFT}{_YMD}{_DASHED}[5-8][0-9]{{6}}{RIGHT}",
@@ -112,6 +145,14 @@ RULES = (
         back=20,
         ahead=10,
         alone=True,
+        lang="ko",
+    ),
+    Rule(
+        id="frn_short",
+        entity="FRN",
+        pattern=rf"{LEFT}{_YMD} ?- ?[5-8](?![0-9*xX\-])",
+        digits=7,
+        guard=checksums.begins_with_date,
         lang="ko",
     ),
     Rule(
@@ -164,7 +205,7 @@ RULES = (
     Rule(
         id="passport",
         entity="PASSPORT",
-        pattern=r"(?<![A-Za-z0-9])(?:[A-Za-z]{1,2} ?[0-9]{7,8}|[A-Za-z][0-9]{3}[A-Za-z][0-9]{4}|[0-9]{9})(?![0-9A-Za-z])",
+        pattern=r"(?<![A-Za-z0-9])(?:[A-Za-z]{1,2} ?[0-9]{7,8}|[A-Za-z] ?[0-9]{3}[A-Za-z][0-9]{4}|[0-9]{9})(?![0-9A-Za-z])",
         needles=("여권", "assport", "PASSPORT"),
         back=24,
         ahead=48,
@@ -173,7 +214,7 @@ RULES = (
     Rule(
         id="mobile",
         entity="PHONE",
-        pattern=rf"{LEFT}\(?01[016789](?:\)[ .\-]?|[ .\-/]{{1,2}})[0-9]{{3,4}}[ .\-/]{{1,2}}[0-9]{{4}}{RIGHT}",
+        pattern=rf"{LEFT}\(?01[016789](?:\)[ .\-]?|{_JOINT})[0-9]{{3,4}}{_JOINT}[0-9]{{4}}{RIGHT}",
         firm=True,
         digits=10,
         alone=True,
@@ -191,7 +232,7 @@ RULES = (
         id="mobile_82",
         firm=True,
         entity="PHONE",
-        pattern=rf"{LEFT}(?<!\+)\(?(?:\+ ?82|0082|82(?=[ \-)]))\)?{_SEP}\(?0?\)?{_SEP}[1-9][0-9]?{_SEP}[0-9]{{3,4}}{_SEP}[0-9]{{4}}{RIGHT}",
+        pattern=rf"{LEFT}(?<!\+)\(?(?:\+ ?82|0082|82(?=[ \-)]))\)?{_SEP}\(?0?\)?{_SEP}(?:50[0-9]|[1-9][0-9]?){_SEP}[0-9]{{3,4}}{_SEP}[0-9]{{4}}{RIGHT}",
         digits=10,
         alone=True,
         lang="ko",
@@ -201,7 +242,7 @@ RULES = (
         firm=True,
         entity="PHONE",
         pattern=(
-            rf"{LEFT}\(?0(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|70|50[0-9]|80)(?:\) ?|[ .\-/]{{1,2}})[0-9]{{3,4}}[ .\-]{{1,2}}[0-9]{{4}}{RIGHT}"
+            rf"{LEFT}\(?0(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|70|50[0-9]|80)(?:\) ?|{_JOINT})[0-9]{{3,4}}{_JOINT}[0-9]{{4}}{RIGHT}"
         ),
         digits=9,
         alone=True,
@@ -228,7 +269,7 @@ RULES = (
     Rule(
         id="phone_labelled",
         entity="PHONE",
-        pattern=rf"{LEFT}(?<![.,\-])\(?[0-9](?:[ .\-()/]{{0,2}}[0-9]){{6,11}}(?![0-9])(?![ ]?(?:원|건|명|개|회|만|억|위|%|,[0-9]))",
+        pattern=rf"{LEFT}(?<![.,\-])\(?[0-9](?:[ .\-()/{DOTS}]{{0,2}}[0-9]){{6,11}}(?![0-9])(?![ ]?(?:원|건|명|개|회|만|억|위|%|,[0-9]))",
         digits=7,
         guard=local_phone,
         lang="ko",
@@ -236,7 +277,7 @@ RULES = (
     Rule(
         id="account",
         entity="BANK_ACCOUNT",
-        pattern=rf"{LEFT}[0-9]{{2,16}}(?:[\- ][0-9]{{1,8}}){{0,4}}{RIGHT}",
+        pattern=rf"{LEFT}{_ACCOUNT}{RIGHT}",
         digits=10,
         guard=account_number,
         lang="ko",
@@ -245,17 +286,22 @@ RULES = (
         id="account_bank",
         entity="BANK_ACCOUNT",
         pattern=(
-            r"(?:국민|신한|우리|하나|농협|기업|카뱅|카카오|토스|케뱅|수협|신협|새마을|우체국|SC|KB|NH|IBK|씨티|제일)\s?\(?"
-            rf"(?P<v>[0-9]{{2,16}}(?:[\- ][0-9]{{1,8}}){{0,4}}){RIGHT}"
+            rf"(?:{_BANK_NAMES})\s?\(?"
+            rf"(?P<v>{_ACCOUNT}){RIGHT}"
         ),
-        needles=tuple(
-            f"{bank}{gap}00"
-            for bank in words(
-                "국민 신한 우리 하나 농협 기업 카뱅 카카오 토스 케뱅 수협 신협 새마을 우체국 SC KB NH IBK 씨티 제일"
-            )
-            for gap in ("", " ", "(", " (", "\n")
-        ),
+        needles=tuple(f"{bank}{gap}00" for bank in _BANK_NAMES.split("|") for gap in ("", " ", "(", " (", "\n")),
         ahead=40,
+        guard=account_number,
+        labelled=True,
+        lang="ko",
+    ),
+    Rule(
+        id="account_bank_behind",
+        entity="BANK_ACCOUNT",
+        pattern=rf"{LEFT}(?P<v>{_ACCOUNT}) ?\((?:{_BANK_NAMES})(?:은행|뱅크|금고)?(?=[) ,])",
+        needles=tuple(f"0{gap}({bank}" for bank in _BANK_NAMES.split("|") for gap in ("", " ")),
+        back=44,
+        ahead=6,
         guard=account_number,
         labelled=True,
         lang="ko",
@@ -263,7 +309,7 @@ RULES = (
     Rule(
         id="plate",
         entity="VEHICLE",
-        pattern=rf"(?<![0-9A-Za-z,.])[0-9]{{2,3}} ?[{_PLATE}] ?[0-9]{{4}}{_UNIT_AFTER}",
+        pattern=rf"(?<![0-9A-Za-z.])(?:(?<!,)|(?<=[^0-9],)|(?<=[0-9]{{4}},))[0-9]{{2,3}} ?[{_PLATE}] ?[0-9]{{4}}{_UNIT_AFTER}",
         needles=_PLATE_NEEDLES,
         back=3,
         ahead=12,
@@ -285,8 +331,8 @@ RULES = (
         entity="MESSENGER_ID",
         pattern=(
             r"(?:(?:카카오톡|카톡|오픈톡|텔레그램|텔레|라인|위챗|인스타그램|인스타|디스코드|스카이프|트위터|페이스북|페북|왓츠앱|네이트온)\s?(?:아이디|ID|id|Id|계정)"
-            r"|(?:카카오톡|카톡|텔레그램|위챗|인스타그램|인스타|디스코드|스카이프)(?=[\s:은는=]{1,3}@?[A-Za-z0-9._-]{0,20}[0-9_@]))"
-            r"(?:은|는|이|가|를|로)?\s?[:=]?\s?[\"'(]?(?P<v>@?[A-Za-z0-9][A-Za-z0-9._#:-]{2,31}(?<![.:]))"
+            r"|(?:카카오톡|카톡|텔레그램|위챗|인스타그램|인스타|디스코드|스카이프)(?=[\s:은는=\"']{1,3}@?[A-Za-z0-9._-]{0,20}[0-9_@]))"
+            r"(?:은|는|이|가|를|로)?[\"']?\s?[:=]?\s?[\"'(]?(?P<v>@?[A-Za-z0-9][A-Za-z0-9._#:-]{2,31}(?<![.:]))"
         ),
         needles=tuple(
             f"{app}{said}"
@@ -304,10 +350,15 @@ RULES = (
         id="birth_field",
         entity="BIRTH_DATE",
         pattern=(
-            r"(?:생년월일|생일|출생일자?|출생연월일|생년)\s?(?:\([^)\n]{1,12}\)\s?)?(?:[:=|]|은|는|이|가)?\s{0,2}(?:양력|음력)?\s?"
-            rf"(?P<v>{_DATE})"
+            r"(?:생년월일|생일|출생일자?|출생연월일|생년|(?<![A-Za-z])(?i:birth_?date|date_?of_?birth|birthday|birth|dob)(?=[\"':=]))"
+            rf"(?:{SAID}|\s?(?:\([^)\n]{{1,12}}\)\s?)?(?:은|는|이|가)?\s{{0,2}})(?:양력|음력)?\s?(?P<v>{_DATE})"
         ),
-        needles=("생년", "생일", "출생"),
+        needles=(
+            *("생년", "생일", "출생"),
+            *(f"{word}{sign}" for word in words("birth birthdate birth_date birthday dob") for sign in "\"':="),
+            *(f"birth_date{sign}" for sign in "\"':="),
+        ),
+        back=12,
         ahead=48,
         labelled=True,
         lang="ko",
@@ -342,7 +393,9 @@ _BANKS = (
 )
 LABELS: dict[str, tuple[str, ...]] = {
     "RRN": words("주민등록번호 주민번호 주민등록 주민_번호 주민등록_번호 주민증 민증"),
-    "FRN": words("외국인등록번호 외국인_등록번호 외국인번호 등록증번호 거소신고번호 국내거소"),
+    "FRN": words(
+        "외국인등록번호 외국인_등록번호 외국인등록증 외국인_등록증 외국인번호 등록증번호 거소신고번호 국내거소"
+    ),
     "CORP_NO": words("법인등록번호 법인번호 법인_등록번호 법인등기번호"),
     "BRN": words("사업자등록번호 사업자번호 사업자_등록번호 사업자_번호 사업자등록증 사업자"),
     "DRIVER_LICENSE": words("운전면허번호 운전면허증 운전면허 면허번호 면허증 면허"),
@@ -355,13 +408,15 @@ LABELS: dict[str, tuple[str, ...]] = {
         *words(_BANKS),
     ),
     "CARD": words("카드번호 카드_번호 신용카드 체크카드 법인카드 카드"),
-    "IP": words("아이피 ip주소 ip_주소 접속_주소 접속지 서버_주소"),
-    "VEHICLE": words("차량번호 차량_번호 차번호 번호판 차량 자동차 주차 차번"),
+    "IP": words("아이피 ip주소 ip_주소 접속_주소 접속지 서버 방화벽"),
+    "VEHICLE": words(
+        "차량번호 차량_번호 차번호 차_번호 번호판 차량 자동차 주차 차번 승용차 승합차 화물차 트럭 버스 택시 렌터카 렌트카 차주 견인"
+    ),
     "US_SSN": words("사회보장번호"),
     VETO: words(
         """
         주문번호 주문_번호 주문 송장번호 송장_번호 송장 운송장 운송장번호 접수번호 접수 문서번호 문서 관리번호 제품번호 상품번호 상품코드 모델명 모델번호 품번 일련번호
-        시리얼 바코드 승인번호 거래번호 예약번호 예약 사건번호 사건 판결 선고 대법원 법원 결정 고시 공고 특허 출원번호 등록번호 인증번호 우편번호 학번 사번 회원번호 고객번호
+        시리얼 바코드 승인번호 거래번호 예약번호 사건번호 사건 판결 선고 대법원 법원 결정 고시 공고 특허 출원번호 등록번호 인증번호 우편번호 학번 사번 회원번호 고객번호
         증권번호 티켓번호 버전 펌웨어 릴리스 빌드 좌표 위도 경도 원주율 타임스탬프 해시 커밋 발주번호 견적번호 청구번호 세금계산서 참조번호 쿠폰 쿠폰번호 코드 금액 합계 총액
         추적번호 조회번호 계약번호 법률 조례 항목 부품번호 로트 배치 isbn 국제표준도서번호 도서번호 식별자 에포크 유닉스 유닉스시간
         """

@@ -16,7 +16,18 @@ from functools import cache, partial
 
 from datakit.errors import StageError
 from datakit.stages.pii.fold import fold
-from datakit.stages.pii.rules import ENTITIES, LANGUAGES, LEFT, VETO, Evidence, Rule, all_labels, chosen_rules, trie
+from datakit.stages.pii.rules import (
+    DOTS,
+    ENTITIES,
+    LANGUAGES,
+    LEFT,
+    VETO,
+    Evidence,
+    Rule,
+    all_labels,
+    chosen_rules,
+    trie,
+)
 from datakit.stages.pii.spans import Span, TooDenseError, in_original, resolve
 from datakit.stages.pii.surrogates import is_void
 from datakit.stages.pii.wishes import Wishes
@@ -24,9 +35,11 @@ from datakit.stages.pii.wishes import Wishes
 REACH = 30
 """How many characters before a value a label or veto word may begin."""
 _TAG_ROOM = 48
-_SEPARATORS = r"[ .\-()/~\n\t]{0,5}+"
+_SEPARATORS = rf"[ .\-()/~\n\t{DOTS}]{{0,5}}+"
 _RUN = re.compile(rf"[0-9](?:{_SEPARATORS}[0-9]){{3,}}+")
 _NOT_DIGIT = re.compile(r"[^0-9]+")
+_USED_UP = re.compile(r"[0-9]{3}[^\n]*\n")
+_SENTENCE_END = re.compile(r"(?:[가-힣]|[a-z]{3})[.!?]\s")
 _AFTER = re.compile(r"\s?\(?\s?")
 _MOST = 200_000
 """Matches weighed in one text before it is refused; a page of nothing but phone numbers has 60 in a kilobyte."""
@@ -122,19 +135,28 @@ class Judge:
         if "]" in window:
             # A tag put in by an earlier pass is no label: the second pass must find what the first one found.
             window = _tag_pattern().sub(lambda tag: " " * len(tag[0]), window)
-        window = window[-REACH:].lower()
-        last = ""
+        window = window[-REACH:].lower().replace("_", " ")
+        last: re.Match[str] | None = None
         for match in pattern.finditer(window):
             if not _in_word(window, match):
-                last = match[0]
-        return kinds[last] if last else frozenset()
+                last = match
+        if last is None:
+            return frozenset()
+        named = kinds[last[0]]
+        return frozenset() if _spoken_of_another(window[last.end() :], veto=VETO in named) else named
 
     def _kinds_after(self, end: int) -> frozenset[str]:
         pattern, kinds = _label_words()
         opened = _AFTER.match(self.text, end)
-        behind = self.text[opened.end() : opened.end() + 16].lower() if opened else ""
+        behind = self.text[opened.end() : opened.end() + 16].lower().replace("_", " ") if opened else ""
         found = pattern.match(behind)
         return kinds[found[0]] if found and not _in_word(behind, found) else frozenset()
+
+
+def _spoken_of_another(between: str, *, veto: bool) -> bool:
+    """Whether a word is about another number than the one behind `between`: its own stands on an earlier line, or, for
+    a veto word, a sentence has ended since. A label may announce its value (계좌번호를 알려 드립니다. 110-...)."""
+    return bool(("\n" in between and _USED_UP.search(between)) or (veto and _SENTENCE_END.search(between)))
 
 
 def _in_word(text: str, match: re.Match[str]) -> bool:

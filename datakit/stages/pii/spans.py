@@ -33,7 +33,9 @@ Find = Callable[[str], list[Span]]
 
 
 def in_original(folded: Folded, spans: Iterable[Span]) -> list[Span]:
-    """Spans of a folded text in places of the original one."""
+    """Spans of a folded text in places of the original one; the same where no character was left out."""
+    if not folded.gone:
+        return list(spans)
     placed = ((span, folded.original(span.start, span.end)) for span in spans)
     return [Span(start, end, span.entity, span.rule, span.evidence) for span, (start, end) in placed]
 
