@@ -24,6 +24,7 @@ BENCHES = (
     ("passages", "bench_passages", [], (CORPUS,)),
     ("semantic", "bench_semantic", [], ()),
     ("pii", "bench_pii", ["--presidio"], ()),
+    ("pii accuracy", "bench_pii_accuracy", ["--presidio"], ()),
     ("select", "bench_select", [], ()),
     ("tokens", "bench_tokens", [], ()),
     ("train", "bench_train", [], ()),

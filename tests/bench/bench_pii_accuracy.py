@@ -102,7 +102,7 @@ def stress(find: Find, seed: int, *, by_type: bool) -> bool:
         f"{'particles':22} 14 types x 22: {sum(held) / len(held):.4f} of {len(held):,} (goal 1.0){verdict(all(held))}"
     )
     for place, what in ((0, "type"), (1, "particle")) if by_type else ():
-        failed = sorted({cell[place] for cell, good in zip(cells, held, strict=True) if not good})
+        failed = sorted({str(cell[place]) for cell, good in zip(cells, held, strict=True) if not good})
         print(f"{'':22} {what}s that fail: {' '.join(failed) or 'none'}")
     return all(held)
 

@@ -69,9 +69,9 @@ RULES = (
         needles=tuple(
             f"{label}{sign}"
             for label in _PERSON_NEEDLES
-            for sign in (":", " :", "=", " =", "|", " |", "은", "는", "(", " (", ">", '"', "'")
+            for sign in (":", " :", "=", " =", "|", " |", "은", "는", "(", " (", ">", " >", '"', "'", "`")
         ),
-        ahead=32,
+        ahead=44,
         guard=korean_name,
         labelled=True,
         lang="ko",

@@ -80,7 +80,7 @@ RULES = (
         needles=tuple(
             f"{label}{sign}"
             for label in words("주소 주소지 거주지 배송지 소재지 도착지")
-            for sign in (*words("는 가 : = | > \" ' ("), " ", "\n")
+            for sign in (*words("는 가 : = | > \" ' ` ("), " ", "\n")
         ),
         ahead=120,
         labelled=True,

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from datakit.stages.pii import checksums
 from datakit.stages.pii.rules import LEFT, RIGHT, Rule
 
@@ -23,7 +25,7 @@ _IBAN_PATTERN = "|".join(
 )
 
 _HEX = "abcdef0"
-# A digit and a letter around a dot, or two letters behind a digit: `e.a` alone is in every web address.
+# As `dotted_mac` asks: `e.a` alone is in every other web address, `0.0` in every decimal.
 _DOTTED = (
     *(f"{a}.0" for a in "abcdef"),
     *(f"0.{a}" for a in "abcdef"),
@@ -71,14 +73,19 @@ def secret_value(value: str) -> bool:
     return len(value) >= 6 and mixed and any(char.isalnum() for char in value) and "(" not in value
 
 
+def shows_something(value: str) -> bool:
+    """At least one letter or digit: a value that a mask has hidden already is none."""
+    return any(char.isalnum() for char in value)
+
+
 def token_value(value: str) -> bool:
     """A token of a header: sixteen characters or more with a digit, or with capitals and small letters mixed."""
     return any(char.isdigit() for char in value) or not (value.islower() or value[1:].islower() or value.isupper())
 
 
-def has_digit(value: str) -> bool:
-    """At least one digit, so that dotted words (dead.beef.cafe) are no device."""
-    return any(char.isdigit() for char in value)
+def dotted_mac(value: str) -> bool:
+    """A digit and a letter meet at a dot, or two letters behind a digit do: neither a decimal nor dotted words."""
+    return re.search(r"[0-9]\.[A-Fa-f]|[A-Fa-f]\.[0-9]|[0-9][A-Fa-f]\.[A-Fa-f]", value) is not None
 
 
 def intl_phone(value: str) -> bool:
@@ -126,6 +133,7 @@ RULES = (
         needles=_QUERY_NEEDLES,
         back=20,
         ahead=514,
+        guard=shows_something,
         labelled=True,
     ),
     Rule(
@@ -164,7 +172,7 @@ RULES = (
         needles=_DOTTED,
         back=10,
         ahead=10,
-        guard=has_digit,
+        guard=dotted_mac,
         alone=True,
     ),
     Rule(
