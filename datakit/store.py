@@ -24,6 +24,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
@@ -267,7 +268,7 @@ class Store:
                 return
             place = Path(path)
             place.parent.mkdir(parents=True, exist_ok=True)
-            draft = place.with_name(f".tmp-{os.getpid()}-{place.name}")
+            draft = place.with_name(f".tmp-{os.getpid()}-{get_ident()}-{place.name}")
             try:
                 draft.write_bytes(data)
                 os.replace(draft, place)

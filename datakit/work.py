@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from datakit.canon import key_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 4096
 _OPENED: dict[str, RowWork] = {}
+_OPENING = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +159,12 @@ def run_shard(job: tuple[Store, str, ShardWork, dict[str, Any], str]) -> tuple[S
 def opened(stage: RowStage, recipe: str, env: Env) -> RowWork:
     """The stage's function, made once a process for each recipe."""
     key = key_of(recipe, env.seed)
-    if key not in _OPENED:
-        if len(_OPENED) > 64:
-            _OPENED.clear()
-        _OPENED[key] = stage.open(env)
-    return _OPENED[key]
+    with _OPENING:  # threads that begin together open it once
+        if key not in _OPENED:
+            if len(_OPENED) > 64:
+                _OPENED.clear()
+            _OPENED[key] = stage.open(env)
+        return _OPENED[key]
 
 
 def batches(table: pa.Table, rows: int) -> Iterator[pa.RecordBatch]:
