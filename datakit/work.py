@@ -99,14 +99,16 @@ def run_rows(job: RowsJob) -> ShardRecord:
     kept: list[pa.Table] = []
     drops: list[pa.Table] = []
     for batch in batches(table, job.batch_rows):
+        size = characters(batch)
         for place, (stage, work) in enumerate(zip(job.stages, works, strict=True)):
             with failing_at(stage.name, job.source):
                 outcome = work(batch)
             gone = stamped(outcome.drops, stage)
-            stats[place] += checked(stage, measured(stage, batch.num_rows, characters(batch), outcome, gone))
+            one = checked(stage, measured(stage, batch.num_rows, size, outcome, gone))
+            stats[place] += one
             if gone is not None:
                 drops.append(gone)
-            batch = as_batch(outcome.kept)
+            batch, size = as_batch(outcome.kept), one.characters_out
         kept.append(as_table(batch))
     passes = tuple(
         PassRecord(stage=s.name, key=key, stats=one.as_dict(), signals=w.keep() if isinstance(w, Signals) else "")
