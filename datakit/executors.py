@@ -84,12 +84,9 @@ class Processes:
 
     def map(self, work: Callable[[J], R], jobs: Iterable[J]) -> Iterator[R]:
         """Apply `work` to each job in a pool that is reused by later calls."""
-        from loky import get_reusable_executor
         from loky.process_executor import TerminatedWorkerError
 
-        # The folder is part of the pool's identity: jobs may hold relative paths, and a pool outlives a chdir.
-        settled = {"initializer": _settle, "initargs": (os.getcwd(),)}
-        pool = get_reusable_executor(max_workers=self.workers, timeout=60, **settled)
+        pool = self._pool()
         waiting: deque[Any] = deque()
         # loky renews a worker that has grown, which is fine, and warns of a leak, which is not what it is.
         warnings.filterwarnings("ignore", message="A worker (stopped|was restarted) while some jobs")
@@ -111,6 +108,22 @@ class Processes:
         finally:
             for future in waiting:
                 future.cancel()
+
+    def warm(self, work: Callable[[J], object], job: J) -> None:
+        """Start the workers, each with a `work(job)` that imports and opens what later calls need; waits for none.
+
+        What goes wrong there goes wrong again, and is told, when a worker is needed.
+        """
+        pool = self._pool()
+        for _ in range(self.workers):
+            pool.submit(work, job)
+
+    def _pool(self) -> Any:
+        from loky import get_reusable_executor
+
+        # The folder is part of the pool's identity: jobs may hold relative paths, and a pool outlives a chdir.
+        settled = {"initializer": _settle, "initargs": (os.getcwd(),)}
+        return get_reusable_executor(max_workers=self.workers, timeout=60, **settled)
 
 
 class Mixed(Processes):

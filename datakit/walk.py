@@ -21,7 +21,7 @@ from typing import Any
 from datakit.canon import key_of
 from datakit.corpus import StoredCorpus, StoredOutbox, StoredShard
 from datakit.errors import StoreError
-from datakit.executors import Executor, suited
+from datakit.executors import Executor, Processes, suited
 from datakit.manifests import ShardRecord, StageReport, StepRecord
 from datakit.outcome import StageStats
 from datakit.schemas import Kind
@@ -29,7 +29,7 @@ from datakit.signals import signals_key
 from datakit.stage import CorpusStage, Env, MeasuredStage, RowStage, SinkStage, SourceStage, Stage
 from datakit.store import Store
 from datakit.trainer import Event, Report
-from datakit.work import BATCH_ROWS, RowsJob, SourceJob, read_source, reading_source, run_rows
+from datakit.work import BATCH_ROWS, RowsJob, SourceJob, open_stages, read_source, reading_source, run_rows
 
 
 def ignore(event: Event) -> None:
@@ -73,13 +73,15 @@ class Walk:
     reused: int = 0
     ran: int = 0
     plans: list[StepPlan] = field(default_factory=list)
+    groups: list[list[Stage]] = field(default_factory=list)
+    """The steps of the walk: neighbouring row stages together."""
     measured: dict[str, tuple[Kind, list[str]]] = field(default_factory=dict)
     """The kind of rows that a stage measures, and the keys of its signals, by the stage's name."""
     clock: Callable[[], float] = field(default=lambda: datetime.now(UTC).timestamp())
 
     def walk(self, stages: Sequence[Stage]) -> None:
         """Take the corpus through all stages."""
-        groups = list(_groups(stages))
+        groups = self.groups = list(_groups(stages))
         for place, group in enumerate(groups):
             started, waited, before = self.clock(), self.waited, (self.reused, self.ran)
             known = self._step(group)
@@ -116,9 +118,21 @@ class Walk:
         done = {job.key: step for job in jobs if (step := self.store.step(job.key))}
         todo = len(jobs) - len(done)
         self._count(len(done), todo)
+        if todo and not self.dry:
+            self._warm(stage)
         self.arriving, self.source = self._read(stage, jobs, done, self.shards), stage.name
         self.kind = kind
         return not (self.dry and todo)
+
+    def _warm(self, stage: SourceStage) -> None:
+        """Start the processes that a later step needs, while threads of this one read and clean."""
+        for group in self.groups[self.groups.index([stage]) + 1 :]:
+            fused = tuple(one for one in group if isinstance(one, RowStage))
+            executor = suited(self.executor, all(one.frees_gil for one in group))
+            if fused and isinstance(executor, Processes):
+                recipes = tuple(key_of(one.keyed_as(self.seed)) for one in fused)
+                executor.warm(open_stages, (fused, recipes, self.env))
+                return
 
     def _read(
         self, stage: SourceStage, jobs: list[SourceJob], done: dict[str, StepRecord], before: list[ShardRecord]

@@ -169,6 +169,14 @@ def opened(stage: RowStage, recipe: str, env: Env) -> RowWork:
         return _OPENED[key]
 
 
+def open_stages(job: tuple[tuple[RowStage, ...], tuple[str, ...], Env]) -> None:
+    """Open stages before their first shard is there."""
+    stages, recipes, env = job
+    for stage, recipe in zip(stages, recipes, strict=True):
+        if not isinstance(stage, MeasuredStage):
+            opened(stage, recipe, env)
+
+
 def batches(table: pa.Table, rows: int) -> Iterator[pa.RecordBatch]:
     """The table in batches of `rows`; an empty table gives one empty batch, so that its schema goes on."""
     whole = as_batch(table)

@@ -29,6 +29,10 @@ def folder_of(number: int) -> str:
     return os.getcwd()
 
 
+def process_of(number: int) -> int:
+    return os.getpid()
+
+
 def die(number: int) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
     return number
@@ -73,6 +77,24 @@ def test_suited_takes_threads_only_where_none_was_named_and_the_gil_is_free() ->
     assert isinstance(suited(make_executor(None, MOST_THREADS + 1), True), Processes)
     assert isinstance(suited(make_executor("processes", 2), True), Processes)
     assert isinstance(suited(make_executor(None, 1), True), Serial)
+
+
+def leave_a_mark(folder: Path) -> None:
+    (folder / f"{os.getpid()}").touch()
+
+
+def test_warm_workers_are_those_that_later_calls_use(tmp_path: Path) -> None:
+    Processes(2).warm(leave_a_mark, tmp_path)
+    workers = set(Processes(2).map(process_of, range(20)))
+    warmed = {int(path.name) for path in tmp_path.iterdir()}
+    assert warmed
+    assert os.getpid() not in workers | warmed
+    assert len(workers | warmed) <= 2
+
+
+def test_what_fails_in_a_warm_up_does_not_stop_the_work() -> None:
+    Processes(2).warm(fail_at_three, 3)
+    assert list(Processes(2).map(square, range(4))) == [0, 1, 4, 9]
 
 
 def test_workers_follow_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
