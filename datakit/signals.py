@@ -6,6 +6,7 @@ row keeps its place: signals are handed out in the order of the rows, batch by b
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from datakit.canon import key_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _OPENED: dict[str, MeasureWork] = {}
+_OPENING = Lock()
 
 
 def signals_key(stage: MeasuredStage, before: str) -> str:
@@ -66,8 +68,9 @@ class Signals:
 def _opened(stage: MeasuredStage, env: Env) -> MeasureWork:
     """The stage's measuring function, made once a process for what it measures."""
     key = key_of(stage.measures(), env.seed, str(env.cache))
-    if key not in _OPENED:
-        if len(_OPENED) > 16:
-            _OPENED.clear()
-        _OPENED[key] = stage.measure(env)
-    return _OPENED[key]
+    with _OPENING:  # threads that begin together open it once
+        if key not in _OPENED:
+            if len(_OPENED) > 16:
+                _OPENED.clear()
+            _OPENED[key] = stage.measure(env)
+        return _OPENED[key]

@@ -114,6 +114,12 @@ class Stage(BaseModel):
         return super().__reduce__()
 
     @property
+    def frees_gil(self) -> bool:
+        """Whether nearly all of its time goes into kernels that hold no GIL, and its work may be called from several
+        threads at once. Then `--workers` are threads, unless an executor is named."""
+        return False
+
+    @property
     def name(self) -> str:
         """The entry's id, by default its `use`."""
         return self.id or self.use

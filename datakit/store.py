@@ -24,6 +24,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
@@ -60,24 +61,15 @@ class Store:
         self.url = str(root)
         self.fs, self.root = fsspec.core.url_to_fs(self.url)
         self.local = isinstance(self.fs, LocalFileSystem)
+        self._known = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Store, (self.url,)
 
     def prepare(self) -> Store:
         """Create the store if it is not there; refuse one of another format."""
-        path = f"{self.root}/format.json"
-        with self._explained(path):
-            if not self.fs.exists(path):
-                self._put(path, canonical({"format": STORE_FORMAT}))
-                return self
-            found = json.loads(self.fs.cat_file(path)).get("format")
-        if found != STORE_FORMAT:
-            raise StoreError(
-                f"the store has format {found}, this datakit reads format {STORE_FORMAT}",
-                where=self.url,
-                fix="use the datakit version that wrote it, or a new folder with --store",
-            )
+        if not self._has_our_format():
+            self._put(f"{self.root}/format.json", canonical({"format": STORE_FORMAT}))
         return self
 
     # Shards
@@ -192,7 +184,7 @@ class Store:
     def datasets(self) -> list[str]:
         """All published versions as name@version, oldest first within a name."""
         folder = f"{self.root}/names"
-        if not self.fs.exists(folder):
+        if not self._has_our_format() or not self.fs.exists(folder):
             return []
         found = [Path(path).name[: -len(".json")] for path in self.fs.ls(folder, detail=False)]
         return sorted((ref for ref in found if "@" in ref and not ref.startswith(".")), key=_version_order)
@@ -257,6 +249,26 @@ class Store:
 
     # Files
 
+    def _has_our_format(self) -> bool:
+        """False where there is no store yet; StoreError for one of another format. Looked up once an object, before
+        the first record is read: the records of another format are not damaged, and must not be called so."""
+        path = f"{self.root}/format.json"
+        with self._explained(path):
+            try:
+                found = STORE_FORMAT if self._known else json.loads(self.fs.cat_file(path)).get("format")
+            except FileNotFoundError:
+                return False
+        if found != STORE_FORMAT:
+            newer = isinstance(found, int) and found > STORE_FORMAT
+            again = "update datakit" if newer else "run the pipeline again with a new folder: --store FOLDER"
+            raise StoreError(
+                f"the store has format {found}, this datakit reads format {STORE_FORMAT}",
+                where=self.url,
+                fix=f"{again}; the datakit version that wrote it reads it, too",
+            )
+        self._known = True
+        return True
+
     def _at(self, room: str, key: str, ending: str) -> str:
         return f"{self.root}/{room}/{key[:2]}/{key}{ending}"
 
@@ -267,7 +279,7 @@ class Store:
                 return
             place = Path(path)
             place.parent.mkdir(parents=True, exist_ok=True)
-            draft = place.with_name(f".tmp-{os.getpid()}-{place.name}")
+            draft = place.with_name(f".tmp-{os.getpid()}-{get_ident()}-{place.name}")
             try:
                 draft.write_bytes(data)
                 os.replace(draft, place)
@@ -277,6 +289,7 @@ class Store:
                 raise
 
     def _read_record(self, path: str, record: type[R]) -> R | None:
+        self._has_our_format()
         with self._explained(path):
             try:
                 data = self.fs.cat_file(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from datakit.canon import key_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 4096
 _OPENED: dict[str, RowWork] = {}
+_OPENING = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +99,16 @@ def run_rows(job: RowsJob) -> ShardRecord:
     kept: list[pa.Table] = []
     drops: list[pa.Table] = []
     for batch in batches(table, job.batch_rows):
+        size = characters(batch)
         for place, (stage, work) in enumerate(zip(job.stages, works, strict=True)):
             with failing_at(stage.name, job.source):
                 outcome = work(batch)
             gone = stamped(outcome.drops, stage)
-            stats[place] += checked(stage, measured(stage, batch.num_rows, characters(batch), outcome, gone))
+            one = checked(stage, measured(stage, batch.num_rows, size, outcome, gone))
+            stats[place] += one
             if gone is not None:
                 drops.append(gone)
-            batch = as_batch(outcome.kept)
+            batch, size = as_batch(outcome.kept), one.characters_out
         kept.append(as_table(batch))
     passes = tuple(
         PassRecord(stage=s.name, key=key, stats=one.as_dict(), signals=w.keep() if isinstance(w, Signals) else "")
@@ -157,11 +161,20 @@ def run_shard(job: tuple[Store, str, ShardWork, dict[str, Any], str]) -> tuple[S
 def opened(stage: RowStage, recipe: str, env: Env) -> RowWork:
     """The stage's function, made once a process for each recipe."""
     key = key_of(recipe, env.seed)
-    if key not in _OPENED:
-        if len(_OPENED) > 64:
-            _OPENED.clear()
-        _OPENED[key] = stage.open(env)
-    return _OPENED[key]
+    with _OPENING:  # threads that begin together open it once
+        if key not in _OPENED:
+            if len(_OPENED) > 64:
+                _OPENED.clear()
+            _OPENED[key] = stage.open(env)
+        return _OPENED[key]
+
+
+def open_stages(job: tuple[tuple[RowStage, ...], tuple[str, ...], Env]) -> None:
+    """Open stages before their first shard is there."""
+    stages, recipes, env = job
+    for stage, recipe in zip(stages, recipes, strict=True):
+        if not isinstance(stage, MeasuredStage):
+            opened(stage, recipe, env)
 
 
 def batches(table: pa.Table, rows: int) -> Iterator[pa.RecordBatch]:

@@ -20,6 +20,7 @@ FLOORS = (
     ("pipeline",),
     ("signals",),
     ("work", "corpus", "readable"),
+    ("walk",),
     ("runner", "training"),
     (
         "describing",

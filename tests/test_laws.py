@@ -384,6 +384,8 @@ def torn(root: Path) -> list[str]:
         found += [key for key in step.shards if not (root / "objects" / key[:2] / f"{key}.json").is_file()]
         found += [f"{step.key}.drops"] * (bool(step.drops) and not path.with_suffix(".drops.parquet").is_file())
     for path in root.rglob("*.parquet"):
+        if path.name.startswith(".tmp-"):
+            continue  # a draft that was never given its name; nothing reads it
         try:
             pq.read_table(path, partitioning=None)
         except pa.ArrowInvalid:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -76,10 +77,19 @@ def test_store_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
         Store(tmp_path / "file" / "store").prepare()
 
 
-def test_store_of_another_format_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "format.json").write_text('{"format": 99}')
-    with pytest.raises(StoreError, match="format 99"):
-        Store(tmp_path).prepare()
+@pytest.mark.parametrize(("found", "fix"), [(1, "--store"), (99, "update datakit")])
+@pytest.mark.parametrize(
+    "use", [Store.prepare, Store.datasets, lambda store: store.record("3f"), lambda store: store.manifest("n@1")]
+)
+def test_store_of_another_format_is_refused_whatever_is_asked_of_it(
+    tmp_path: Path, use: Callable[[Store], object], found: int, fix: str
+) -> None:
+    store = Store(tmp_path).prepare()
+    store.publish(manifest("1"))
+    (tmp_path / "format.json").write_text(f'{{"format": {found}}}')
+    with pytest.raises(StoreError, match=f"format {found}") as caught:
+        use(Store(tmp_path))
+    assert fix in caught.value.fix
 
 
 def test_versions_are_sorted_by_day_and_count(store: Store) -> None:

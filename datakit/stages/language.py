@@ -71,6 +71,11 @@ class Language(MeasuredStage):
     min_share: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Share of the main language below which a text is mixed (see `mixed`)."""
 
+    @property
+    def frees_gil(self) -> bool:
+        """Kernels and Arrow do most of it."""
+        return True
+
     def measure(self, env: Env) -> MeasureWork:
         """Language, confidence and shares of every text; no setting enters."""
         from datakit.kernels.characters import count_classes

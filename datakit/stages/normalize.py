@@ -55,6 +55,11 @@ class Normalize(RowStage):
     markup: Literal["keep", "strip"] = "keep"
     """Whether HTML tags and Markdown signs stay in the text."""
 
+    @property
+    def frees_gil(self) -> bool:
+        """Kernels do it, but for markup."""
+        return self.markup == "keep"
+
     def open(self, env: Env) -> RowWork:
         from datakit.kernels import cleaning
         from datakit.kernels.compiled import announce

@@ -152,25 +152,28 @@ def stage_seconds(path: Path, folder: Path) -> tuple[dict[str, float], float]:
 @contextmanager
 def _timed_work(spent: Counter[str]) -> Iterator[None]:
     from datakit import work
+    from datakit.signals import Signals
 
-    whole = work.opened
+    whole, signals = work.opened, Signals.__call__
+
+    def timed(name: str, function: Callable[[], Any]) -> Any:
+        started = time.process_time()
+        outcome = function()
+        spent[name] += time.process_time() - started  # type: ignore[assignment]
+        return outcome
 
     def opened(stage: Any, recipe: str, env: Any) -> Callable[[Any], Any]:
         function = whole(stage, recipe, env)
+        return lambda batch: timed(stage.name, lambda: function(batch))
 
-        def timed(batch: Any) -> Any:
-            started = time.process_time()
-            outcome = function(batch)
-            spent[stage.name] += time.process_time() - started  # type: ignore[assignment]
-            return outcome
+    def measured(self: Signals, batch: Any) -> Any:
+        return timed(self.stage.name, lambda: signals(self, batch))
 
-        return timed
-
-    work.opened = opened
+    work.opened, Signals.__call__ = opened, measured  # type: ignore[method-assign]
     try:
         yield
     finally:
-        work.opened = whole
+        work.opened, Signals.__call__ = whole, signals  # type: ignore[method-assign]
 
 
 @contextmanager

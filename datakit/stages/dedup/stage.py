@@ -90,6 +90,11 @@ class Dedup(CorpusStage):
     index_sets: bool = True
     """Whether the index keeps shingle hashes (4 bytes each) for exact similarities; false: they are estimated."""
 
+    @property
+    def frees_gil(self) -> bool:
+        """Kernels sign, cluster and compare."""
+        return True
+
     def problems(self) -> list[Problem]:
         """Settings that contradict each other."""
         told = super().problems()

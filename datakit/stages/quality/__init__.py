@@ -139,6 +139,11 @@ class Quality(MeasuredStage):
     max_perplexity: Length = None
     """Most perplexity under the model `perplexity`; 20 to 60 for plain prose the model knows, 1000 for word salad."""
 
+    @property
+    def frees_gil(self) -> bool:
+        """Kernels do it, but for lists of words and models."""
+        return not self.toxic_words and self.perplexity is None
+
     def measures(self) -> dict[str, Any]:
         if self.profile == DATATROVE:
             return {"use": self.use, "signals": SIGNALS_VERSION, "definitions": DATATROVE}
