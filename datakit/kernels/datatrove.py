@@ -9,7 +9,7 @@ Where datakit's own signals (kernels/signals.py) mean something else, this is wh
                  out, so FineWeb's rules see the whole text
 
 Two n-grams are the same if their words are (datatrove joins the words of 5- to 10-grams without a space first).
-Cost: about 26 ms a MB, and up to 40 times the longest text in memory. The plain-Python meaning stands in
+Cost: about 23 ms a MB, and up to 40 times the longest text in memory. The plain-Python meaning stands in
 kernels/datatrove_reference.py.
 """
 
@@ -21,7 +21,9 @@ import numpy as np
 
 from datakit.kernels.characters import DIGIT, LETTERS, SPACE, WORDLIKE, char_class, decode
 from datakit.kernels.compiled import kernel
+from datakit.kernels.piecehash import START, hash_piece
 from datakit.kernels.repetition import NGRAMS, count_ngrams, repeated, repeats, scratch, survivors
+from datakit.kernels.unaligned import LOW7, controls, first_byte, line_end, read64, same_bytes
 
 SIGNALS = (
     "dup_para_frac",
@@ -74,6 +76,7 @@ POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "
 SHORT_LINE, LONG_WORD, LEAST_WORDS = 30, 1000, 3
 
 _SIGN, _TERMINAL, _BREAK = 1, 2, 4
+_LEAD_C2, _LEAD_E2 = np.uint64(0xC2C2C2C2C2C2C2C2), np.uint64(0xE2E2E2E2E2E2E2E2)
 _SEED, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 
 
@@ -107,6 +110,12 @@ _SECOND = np.zeros(256, np.uint8)
 """By the first byte of a phrase, in either case: its second. Phrases with one first letter share the second."""
 for _phrase, _ in _PHRASES:
     _SECOND[[ord(_phrase[0]), ord(_phrase[0].upper())]] = ord(_phrase[1])
+_PLAIN, _BLANK, _SIGNED, _END, _OTHER = range(5)
+_ROLE = np.full(256, _OTHER, np.uint8)
+"""What a byte is to a sentence: of a word, a blank, `[` or `{`, the mark that ends it, one that must be looked up."""
+_ROLE[32:128] = _PLAIN
+for _role, _signs in ((_BLANK, " "), (_SIGNED, "[{"), (_END, ".!?")):
+    _ROLE[[ord(_sign) for _sign in _signs]] = _role
 _EDIT, _NEEDED = np.frombuffer(b"edit]", np.uint8), np.frombuffer(b"citation needed]", np.uint8)
 
 
@@ -166,25 +175,15 @@ def _stripped(data: Any, start: int, end: int) -> tuple[int, int]:
 
 
 @kernel
-def _piece(data: Any, start: int, end: int) -> tuple[Any, int]:
-    """Hash and characters of data[start:end]."""
-    value, size = _SEED, 0
-    for i in range(start, end):
-        value = (value ^ np.uint64(data[i])) * _PRIME
-        size += data[i] & 0xC0 != 0x80
-    return value ^ (value >> np.uint64(29)), size
-
-
-@kernel
 def _paragraphs(data: Any, start: int, end: int, size: int, keys: Any, sizes: Any, table: Any, line: Any) -> None:
     """Signals 0 and 1: pieces of the stripped text between two newlines or more."""
     i, end = _stripped(data, start, end)
     count = 0
     while True:
-        stop = i
-        while stop < end and not (data[stop] == 10 and data[stop + 1] == 10):  # a stripped text ends in no newline
-            stop += 1
-        keys[count], sizes[count] = _piece(data, i, stop)
+        stop = line_end(data, i, end)
+        while stop < end and data[stop + 1] != 10:  # a stripped text ends in no newline
+            stop = line_end(data, stop + 1, end)
+        keys[count], sizes[count] = hash_piece(data, i, stop)
         count += 1
         if stop >= end:
             break
@@ -216,14 +215,12 @@ def _raw_lines(
     if start < end:
         edges = int(data[start] == 10) + int(data[end - 1] == 10)
     for _ in range(edges):
-        keys[count], sizes[count] = _SEED, 0
+        keys[count], sizes[count] = START, 0
         count += 1
     while i < end:
-        stop = i
-        while stop < end and data[stop] != 10:
-            stop += 1
+        stop = line_end(data, i, end)
         if stop > i:
-            value, length = _piece(data, i, stop)
+            value, length = hash_piece(data, i, stop)
             keys[count], sizes[count] = value, length
             count += 1
             first, last = _stripped(data, i, stop)
@@ -304,7 +301,7 @@ def _ngrams(hashes: Any, lengths: Any, count: int, size: int, tables: Any, line:
         sums[k + 1] = sums[k] + lengths[k]
     alive, whole = count, max(size, 1)
     for n in range(1, NGRAMS + 1):
-        count_ngrams(hashes, grams, living, slots, sums, alive, n, table, counts)
+        _, _, alive = count_ngrams(hashes, grams, living, slots, sums, alive, n, table, counts)
         alive = survivors(living, slots, counts, alive)
         if 2 <= n <= 4 and count >= n:
             top, first = 1, 0
@@ -323,10 +320,9 @@ def _split_lines(data: Any, start: int, end: int, line: Any) -> None:
     while i < end:
         stop, after = i, i
         while stop < end:
-            byte = data[stop]
-            if byte >= 32 and byte != 0xC2 and byte != 0xE2:
-                stop += 1
-                continue
+            stop = _maybe_break(data, stop, end)
+            if stop == end:
+                break
             point, after = decode(data, stop, end)
             if _has(point, _BREAK):
                 break
@@ -347,19 +343,48 @@ def _split_lines(data: Any, start: int, end: int, line: Any) -> None:
 
 
 @kernel
+def _maybe_break(data: Any, i: int, end: int) -> int:
+    """The next byte that is a control character or leads one that may cut a line (C2, E2), or the end."""
+    while i < end:
+        if i + 8 <= data.size:
+            word = read64(data, i)
+            cut = same_bytes(word, _LEAD_C2) | same_bytes(word, _LEAD_E2) | (controls(word & LOW7) & ~word)
+            step = first_byte(cut)
+            if step == 8:
+                i += 8
+                continue
+            return min(i + step, end)
+        byte = data[i]
+        if byte < 32 or byte == 0xC2 or byte == 0xE2:
+            return i
+        i += 1
+    return end
+
+
+@kernel
 def _c4_line(data: Any, start: int, end: int) -> tuple[bool, bool, int]:
     """Whether a line that C4 looks at has lorem ipsum, whether it has a brace, and its sentences if C4 keeps it."""
-    words, length, found, brace, sentences, open_, shown, i = 0, 0, 0, False, 0, False, False, start
+    words, length, longest, found, brace, sentences, open_, shown, i = 0, 0, 0, 0, False, 0, False, False, start
     while i < end:
         byte = data[i]
+        if i + 1 < end and data[i + 1] | 32 == _SECOND[byte]:
+            found |= _phrases_at(data, i, end)
+        role, after = _ROLE[byte], i + 1
+        if role == _PLAIN:
+            words += length == 0
+            length += 1
+            longest = max(longest, length)
+            open_ = shown = True
+            i = after
+            continue
         cited = _citation(data, i, end) if byte == 91 else i
         if cited > i:  # datatrove takes citations out when it has split the words
             words += length == 0
             length += cited - i
             i = cited
             continue
-        blank, after = byte == 32, i + 1
-        if byte < 32 or byte >= 128:
+        blank = role == _BLANK
+        if role == _OTHER:
             point, after = decode(data, i, end)
             blank = char_class(point) == SPACE
         if blank:
@@ -367,12 +392,9 @@ def _c4_line(data: Any, start: int, end: int) -> tuple[bool, bool, int]:
         else:
             words += length == 0
             length += 1
-            if length > LONG_WORD:
-                return False, False, 0
-        if _SECOND[byte] and i + 1 < end and data[i + 1] | 32 == _SECOND[byte]:
-            found |= _phrases_at(data, i, end)
+            longest = max(longest, length)
         brace = brace or byte == 123
-        if byte == 46 or byte == 33 or byte == 63:
+        if role == _END:
             # A sentence is a run without such marks, and the marks behind it.
             sentences += open_
             open_, shown = False, False
@@ -380,7 +402,7 @@ def _c4_line(data: Any, start: int, end: int) -> tuple[bool, bool, int]:
             open_, shown = True, shown or not blank
         i = after
     sentences += open_ and shown
-    if words < LEAST_WORDS:
+    if words < LEAST_WORDS or longest > LONG_WORD:
         return False, False, 0
     lorem = found & _LOREM != 0
     if found & _JAVASCRIPT:

