@@ -26,6 +26,7 @@ from datakit.runner import Applied, apply
 from datakit.schemas import table_from_rows
 from datakit.stage import Env
 from datakit.stages.dedup import Dedup
+from datakit.stages.dedup.clusters import _by_key
 from datakit.stages.dedup.compared import Compared
 from datakit.stages.dedup.signatures import SIGN_VERSION, load_index, shingle_hash32, sign, to_datasketch
 from datakit.stages.dedup.verify import Verifier
@@ -193,6 +194,34 @@ def test_answer_any_cut_and_order_of_shards_is_the_same() -> None:
         found = apply(Dedup(), shards)
         assert (set(found.rows.column("id").to_pylist()), sorted(map(str, found.drops.to_pylist()))) == wanted
         assert found.notes["clusters"] == whole.notes["clusters"]
+
+
+@pytest.mark.parametrize("near", [True, False])
+def test_sign_any_size_of_blocks_gives_the_same_table(near: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["", "가나다 라마바사 " * 9, "One two three " * 20, "é“ㅋ”", "", "끝"]
+    names = [str(number) for number in range(len(texts))]
+    columns = {"id": names, "source": ["s"] * len(texts), "text": texts}
+    table = pa.table({name: pa.array(column, pa.large_string()) for name, column in columns.items()})
+    table = table.append_column("position", pa.array(range(len(texts)), pa.int64()))
+    cut = {"unit": "script", "ngram": 5, "syllables": 3, "permutations": 80}
+    settings = {**cut, "near": near, "compared": Compared(fields=("source",)).settings()}
+    whole = sign(table, settings)
+    assert whole.column("characters").to_pylist() == [len(text) + 1 for text in texts]
+    for size in (1, 50, 200):
+        monkeypatch.setattr("datakit.stages.dedup.signatures.BLOCK_BYTES", size)
+        assert sign(table, settings).equals(whole)
+        assert sign(table.slice(2, 0), settings).equals(whole.slice(2, 0))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 5), max_size=40))
+def test_places_by_key_are_in_order_of_key_then_place(keys: list[int]) -> None:
+    spread = np.array(keys, np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    found, order = _by_key(spread)
+    assert [(keys[one]) for one in order] == sorted(keys, key=lambda key: int(key * 0x9E3779B97F4A7C15 % 2**64))
+    pairs = list(zip(found.tolist(), order.tolist(), strict=True))
+    assert pairs == sorted(pairs)
+    assert len(set(found.tolist())) == len(set(keys))
 
 
 @pytest.mark.slow

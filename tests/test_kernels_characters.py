@@ -15,6 +15,10 @@ from datakit.kernels.compiled import _TOLD, announce, kernel
 ANY_TEXT = st.text(st.characters(codec="utf-8"), max_size=50)
 
 
+def _repeated(drawn: tuple[str, int]) -> str:
+    return drawn[0] * drawn[1]
+
+
 def points(texts: list[str]) -> list[list[int]]:
     offsets, data = c.buffers(pa.array(["padding", *texts], pa.large_string())[1:])
     found = []
@@ -86,6 +90,14 @@ def test_count_classes_any_texts_equals_counting_one_by_one(texts: list[str]) ->
     assert counts.sum(axis=1).tolist() == [len(text) for text in texts]
     for text, row in zip(texts, counts, strict=True):
         assert row.tolist() == [sum(c.class_of(char) == name for char in text) for name in range(c.CLASSES)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(ANY_TEXT, st.integers(0, 9)).map(_repeated), max_size=4))
+def test_count_characters_any_texts_in_a_slice_equals_pythons_len(texts: list[str]) -> None:
+    for column in (["padding", *texts], ["padding", *texts, "뒤" * 40]):
+        offsets, data = c.buffers(pa.array(column, pa.large_string())[1 : 1 + len(texts)])
+        assert c.count_characters(offsets, data).tolist() == [len(text) for text in texts]
 
 
 def test_buffers_of_empty_and_null_arrays_are_empty() -> None:

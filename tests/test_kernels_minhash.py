@@ -23,7 +23,14 @@ ENGLISH = "The cordless vacuum I bought last month won't charge; the service cen
 MIXED = "iPhone 15를 샀는데 battery가 하루도 못 가요!! 東京で買いました 😀👍🏽 ภาษาไทย naïve café"
 SAMPLES = (KOREAN, ENGLISH, MIXED, "", " \n\t", "!!! …", "😀😀", "ㅋㅋㅋㅋ", unicodedata.normalize("NFD", KOREAN))
 LETTERS = st.text(st.sampled_from("가나다라각힣ㅋabcXYZ éÉ01_-.!\n\t\u3000中あ漢😀\u0301\u1161\u11a8𝒳𠀀ก์"), max_size=60)
-TEXTS = st.lists(LETTERS | st.text(max_size=40), max_size=6)
+PIECES = st.sampled_from(
+    ["가", "가나 ", "학교에서 ", "a", "Word ", "x1_", " ", "\n\n", "中", "é", "“", "ㅋ", "か", "😀", "\u3000", "!"]
+)
+RUNS = st.lists(st.tuples(PIECES, st.integers(1, 70)), max_size=9).map(
+    lambda runs: "".join(piece * times for piece, times in runs)
+)
+"""Long texts: kernels look at 64 bytes at once where there are as many, and runs end anywhere in them."""
+TEXTS = st.lists(LETTERS | RUNS | st.text(max_size=40), max_size=6)
 
 
 def column(texts: list[str]) -> pa.LargeStringArray:

@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datakit.kernels.compiled import kernel
+from datakit.kernels.compiled import inlined, kernel
 from datakit.kernels.folding import fold
+from datakit.kernels.lanes import PLACES, least_permuted
 from datakit.kernels.shingles import NONE, Cut, hash_shingles, mix
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def permutations(count: int, seed: int = SEED) -> tuple[Array, Array]:
     return a, stream.randint(0, 1 << 32, count, dtype=np.uint32)
 
 
-@kernel
+@inlined
 def _premixed(hashed: Any) -> Any:
     """MurmurHash3's 32-bit finalizer of the upper half of a 64-bit hash."""
     h = np.uint32(hashed >> UPPER)
@@ -68,18 +69,21 @@ def sign_texts(
     longest = 1
     for row in range(rows):
         longest = max(longest, offsets[row + 1] - offsets[row])
-    scratch, alone = np.empty(longest, np.uint64), np.empty(longest, np.bool_)
+    scratch, alone, mixed = np.empty(longest, np.uint64), np.empty(longest, np.bool_), np.empty(longest, np.uint32)
     signatures, counts = np.empty((rows, width), np.uint32), np.zeros(rows, np.int64)
     for row in range(rows):
         count = hash_shingles(data, offsets[row], offsets[row + 1], table, everything, cut, strip, scratch, alone)
         counts[row] = count
-        least = signatures[row]
-        for k in range(width):
-            least[k] = np.uint32(0xFFFFFFFF)
         for i in range(count):
-            h = _premixed(scratch[i])
-            for k in range(width):
-                least[k] = min(least[k], np.uint32(np.uint32(a[k] * h) + b[k]))
+            mixed[i] = _premixed(scratch[i])
+        whole = width - width % PLACES
+        for k in range(0, whole, PLACES):
+            least_permuted(mixed, count, a, b, k, signatures[row])
+        for k in range(whole, width):
+            least = np.uint32(0xFFFFFFFF)
+            for i in range(count):
+                least = min(least, np.uint32(np.uint32(a[k] * mixed[i]) + b[k]))
+            signatures[row, k] = least
     return signatures, counts
 
 

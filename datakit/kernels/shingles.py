@@ -37,9 +37,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datakit.kernels.characters import HAN, HANGUL, JAMO, KANA, TABLE, decode
-from datakit.kernels.compiled import kernel
+from datakit.kernels.compiled import inlined, kernel
 from datakit.kernels.folding import fold
-from datakit.kernels.unaligned import HIGH, first_byte, read64, wordlike
+from datakit.kernels.lanes import RUNS, hash_windows
+from datakit.kernels.masks import (
+    ALL,
+    WIDE,
+    between,
+    first_bits,
+    may_be_settled,
+    settled,
+    tripled,
+    wordlikes,
+    zeros_above,
+    zeros_below,
+)
+from datakit.kernels.unaligned import read64
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -184,7 +197,7 @@ def _kind(table: Array, point: int) -> int:
     return int(table[point if point < _KNOWN else 0x4E00 if point < 0x40000 else 0x21])
 
 
-@kernel
+@inlined
 def mix(hashed: Any) -> Any:
     """MurmurHash3's 64-bit finalizer."""
     hashed = (hashed ^ (hashed >> HALF)) * MIX1
@@ -192,7 +205,7 @@ def mix(hashed: Any) -> Any:
     return hashed ^ (hashed >> HALF)
 
 
-@kernel
+@inlined
 def _add(hashed: Any, word: Any) -> Any:
     hashed = (hashed ^ word) * MIX1
     return hashed ^ (hashed >> HALF)
@@ -202,63 +215,95 @@ def _add(hashed: Any, word: Any) -> Any:
 def hash_units(data: Any, start: int, end: int, table: Any, out: Any, alone: Any) -> int:
     """Hash the units of one folded text into `out`; `alone` says which are single characters. Returns their number.
 
-    Both must hold `end - start` items. Bytes gather in `word`, which is hashed when it is full or the unit ends.
+    Both must hold `end - start` items. Where ASCII, Han and Hangul run on, 64 bytes are looked at at once; a unit that
+    those may cut off, or that holds other characters, goes character by character.
     """
-    count, i, by_words = 0, start, table[0x61] == JOINED
-    hashed, word, shift, inside = START, np.uint64(0), np.uint64(0), False
+    count: Any = 0
+    i: Any = start
     while i < end:
-        first, begin = data[i], i
-        if first < 0x80:
-            if by_words and not inside and i + 16 <= end:  # the common case: a word of up to fifteen ASCII bytes
-                eight, more, begun = read64(data, i), 0, START
-                size = first_byte(~wordlike(eight) & HIGH | eight & HIGH)
-                if size == 8:
-                    begun, eight = _add(START, eight), read64(data, i + 8)
-                    more = first_byte(~wordlike(eight) & HIGH | eight & HIGH)
-                size += more
-                if size > 0 and more < 8 and data[i + size] < 0x80:
-                    rest = eight & ((ONE << np.uint64(8 * (size & 7))) - ONE)
-                    out[count], alone[count] = mix(_add(begun, rest) if size != 8 else begun), False
+        if i + WIDE + 16 <= len(data):
+            known, joined, lone, bytes_of_lone = _kinds(data, i, min(WIDE, end - i), table)
+            if known > 0 and i + known < end:  # the last run may go on behind
+                known -= zeros_above(~(joined << np.uint64(WIDE - known)))
+            if known > 0:
+                within = first_bits(known)
+                joined, lone, bytes_of_lone = joined & within, lone & within, bytes_of_lone & within
+                opens = lone | (joined & ~(joined << ONE))
+                closes = opens | ~(joined | bytes_of_lone)
+                while opens:
+                    at = zeros_below(opens)
+                    size = min(1 + zeros_below((closes >> np.uint64(at)) >> ONE), WIDE - at)
+                    out[count] = _hash_bytes(data, i + at, size)
+                    alone[count] = (lone >> np.uint64(at)) & ONE
                     count += 1
-                    i += size + 1
-                    continue
-            kind = table[first]
-            i += 1
-            if kind == JOINED:
-                word |= np.uint64(first) << shift
-                shift += np.uint64(8)
-                inside = True
-                if shift == 64:
-                    hashed, word, shift = _add(hashed, word), np.uint64(0), np.uint64(0)
+                    opens &= opens - ONE
+                i += known
                 continue
-        else:
-            like, i = decode(data, i, end)
-            if like >= _KNOWN:  # beyond the table: Han, or no letter at all
-                like = 0x4E00 if like < 0x40000 else 0x21
-            kind = table[like]
-        if inside and kind != JOINED:
-            out[count], alone[count] = mix(_add(hashed, word) if shift > 0 else hashed), False
-            count += 1
-            hashed, word, shift, inside = START, np.uint64(0), np.uint64(0), False
+        while i < end:
+            out[count], kind, i = _next_unit(data, i, end, table)
+            alone[count] = kind == ALONE
+            count += kind != BREAK
+            if i < end and may_be_settled(data[i]) and i + WIDE + 16 <= len(data):
+                break
+    return count
+
+
+@inlined
+def _kinds(data: Any, i: int, room: int, table: Any) -> tuple[Any, Any, Any, Any]:
+    """How many of `room` bytes from `i` on are of ASCII, Han and Hangul, and of these the bytes of joined characters,
+    the first bytes of lone ones, and all bytes of lone ones. Each of the three kinds of characters is of one class."""
+    high, word, far = between(data, i, 0x80, 0xFF), wordlikes(data, i), np.uint64(0)
+    other = ~(high | word)
+    if high:
+        far = settled(data, i) & first_bits(room - 2)
+        high &= ~tripled(far)
+    joined = (word if table[0x61] == JOINED else np.uint64(0)) | (
+        tripled(far) if table[0xAC00] == JOINED else np.uint64(0)
+    )
+    lone = (word if table[0x61] == ALONE else np.uint64(0)) | (other if table[0x21] == ALONE else np.uint64(0))
+    far = far if table[0xAC00] == ALONE else np.uint64(0)
+    return zeros_below(high | ~first_bits(room)), joined, lone | far, lone | tripled(far)
+
+
+@inlined
+def _hash_bytes(data: Any, i: int, size: int) -> Any:
+    """The hash of a unit of `size` bytes; there are 16 more to read behind its first byte. No branch up to 16 bytes."""
+    hashed = _add(START, read64(data, i) & (ALL >> np.uint64(64 - 8 * min(size, 8))))
+    longer = _add(hashed, read64(data, i + 8) & (ALL >> np.uint64(64 - 8 * min(max(size - 8, 1), 8))))
+    hashed = longer if size > 8 else hashed
+    for at in range(16, size, 8):
+        hashed = _add(hashed, read64(data, i + at) & (ALL >> np.uint64(64 - 8 * min(size - at, 8))))
+    return mix(hashed)
+
+
+@kernel
+def _next_unit(data: Any, i: int, end: int, table: Any) -> tuple[Any, Any, Any]:
+    """The next unit, character by character: its hash, its kind (BREAK: a character that is part of none), the place
+    after it. Bytes gather in `word`, which is hashed when it is full or the unit ends."""
+    hashed, word, shift = START, np.uint64(0), np.uint64(0)
+    kind: Any = BREAK
+    while i < end:
+        like, after = decode(data, i, end)
+        if like >= _KNOWN:  # beyond the table: Han, or no letter at all
+            like = 0x4E00 if like < 0x40000 else 0x21
+        now = np.int64(table[like])
+        if kind == JOINED and now != JOINED:
+            break
+        kind = now
         if kind == BREAK:
-            continue
-        for place in range(begin, i):
+            return hashed, kind, after
+        for place in range(i, after):
             word |= np.uint64(data[place]) << shift
             shift += np.uint64(8)
             if shift == 64:
                 hashed, word, shift = _add(hashed, word), np.uint64(0), np.uint64(0)
-        inside = kind == JOINED
+        i = after
         if kind == ALONE:
-            out[count], alone[count] = mix(_add(hashed, word)), True
-            count += 1
-            word, shift = np.uint64(0), np.uint64(0)
-    if inside:
-        out[count], alone[count] = mix(_add(hashed, word) if shift > 0 else hashed), False
-        count += 1
-    return count
+            break
+    return mix(_add(hashed, word) if shift > 0 else hashed), kind, i
 
 
-@kernel
+@inlined
 def hash_run(units: Any, start: int, ngram: int) -> Any:
     """The hash of `ngram` neighbouring units."""
     hashed = START
@@ -280,23 +325,38 @@ def hash_shingles(
         count = hash_units(data, start, end, everything, out, alone)
     if count == 0:
         return 0
-    words, lone, tag = cut[0], cut[1], np.uint64(cut[2]) * PART
-    shingles, stop, weight, enough = 0, 0, 0, words * lone
-    for i in range(count):  # in place: unit i is never read again after run i
-        while weight < enough and stop < count:
-            weight += words if alone[stop] else lone
-            stop += 1
-        if weight < enough:
-            break
-        weight -= words if alone[i] else lone
-        out[i] = hash_run(out, i, stop - i)
-        shingles += 1
+    shingles, tag = _hash_runs(out, alone, count, cut[0], cut[1]), np.uint64(cut[2]) * PART
     if shingles == 0:
         out[0], shingles = hash_run(out, 0, count), 1
     if tag:
         for i in range(shingles):
             out[i] = mix(out[i] ^ tag)
     return _strip(out, shingles, strip) if len(strip) else shingles
+
+
+@kernel
+def _hash_runs(out: Any, alone: Any, count: int, words: int, lone: int) -> Any:
+    """Hash the runs of `count` units in place: unit i is never read again after run i. Returns their number."""
+    stop, weight, enough = 0, 0, words * lone
+    first: Any = 0
+    while first < count:
+        while weight < enough and stop < count:
+            weight += words if alone[stop] else lone
+            stop += 1
+        if weight < enough:
+            break
+        window, ahead = stop - first, 0
+        while ahead < RUNS and stop + ahead < count and alone[first + ahead] == alone[stop + ahead] == alone[first]:
+            ahead += 1
+        leaves = words if alone[first] else lone
+        if ahead == RUNS and weight - leaves < enough:  # each time as much comes in as goes: the next runs are as long
+            hash_windows(out, first, window, START, MIX1, MIX2)
+            first, stop = first + RUNS, stop + RUNS
+            continue
+        weight -= leaves
+        out[first] = hash_run(out, first, window)
+        first += 1
+    return first
 
 
 @kernel

@@ -1,7 +1,8 @@
-"""Eight bytes at a time: unaligned loads and stores for kernels, and questions asked of eight ASCII bytes at once.
+"""Unaligned loads for kernels: four or eight bytes from any place of a byte array as one number, and questions asked
+of eight bytes at once.
 
-Little end first, as on every machine that numba knows. A mask has the high bit of each byte that the answer is yes for;
-all of them but `same_bytes` want bytes below 0x80.
+Little end first, as on every machine that numba knows. Bytes put together by shifts cost ten times as much. A mask has
+the high bit of each byte that the answer is yes for. `masks` asks 64 bytes at once.
 """
 
 from __future__ import annotations
@@ -17,15 +18,13 @@ from datakit.kernels.compiled import kernel
 
 HIGH, LOW7 = np.uint64(0x8080808080808080), np.uint64(0x7F7F7F7F7F7F7F7F)
 _ONES = 0x0101010101010101
-_UP_TO_A, _UP_TO_Z = np.uint64((0x80 - 0x41) * _ONES), np.uint64((0x80 - 0x5B) * _ONES)
-_UP_TO_0, _UP_TO_9 = np.uint64((0x80 - 0x30) * _ONES), np.uint64((0x80 - 0x3A) * _ONES)
-_UP_TO_BLANK, _BLANKS = np.uint64((0x80 - 0x20) * _ONES), np.uint64(0x20 * _ONES)
-_UNDERSCORES, _NEWLINES = np.uint64(0x5F * _ONES), np.uint64(0x0A * _ONES)
+_UP_TO_BLANK, _NEWLINES = np.uint64((0x80 - 0x20) * _ONES), np.uint64(0x0A * _ONES)
 
 
-def _pointer(context: Any, builder: Any, kind: Any, array: Any, i: Any, bits: int) -> Any:
+def pointer(context: Any, builder: Any, kind: Any, array: Any, i: Any, target: ir.Type) -> Any:
+    """While a kernel is compiled: item `i` of an array as the place of a value of type `target`."""
     start = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(start, [i]), ir.IntType(bits).as_pointer())
+    return builder.bitcast(builder.gep(start, [i]), target.as_pointer())
 
 
 def _reader(bits: int) -> Any:
@@ -33,8 +32,8 @@ def _reader(bits: int) -> Any:
     def read(typing: Any, data: Any, i: Any) -> Any:
         def load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             array, i = arguments
-            pointer = _pointer(context, builder, signature.args[0], array, i, bits)
-            return builder.zext(builder.load(pointer, align=1), ir.IntType(64))
+            place = pointer(context, builder, signature.args[0], array, i, ir.IntType(bits))
+            return builder.zext(builder.load(place, align=1), ir.IntType(64))
 
         return types.uint64(data, types.intp), load
 
@@ -42,16 +41,7 @@ def _reader(bits: int) -> Any:
 
 
 read32, read64 = _reader(32), _reader(64)
-"""`read64(data, i)`: bytes from place `i` of a byte array on. Bytes put together by shifts cost ten times as much."""
-
-
-def _store64(typing: Any, data: Any, i: Any, word: Any) -> Any:
-    def store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, i, word = arguments
-        builder.store(word, _pointer(context, builder, signature.args[0], array, i, 64), align=1)
-        return context.get_dummy_value()
-
-    return types.void(data, types.intp, types.uint64), store
+"""`read64(data, i)`: the bytes from place `i` on."""
 
 
 def _zero_bytes(typing: Any, mask: Any) -> Any:
@@ -62,38 +52,14 @@ def _zero_bytes(typing: Any, mask: Any) -> Any:
     return types.int64(types.uint64), count
 
 
-write64: Any = intrinsic(_store64)
-"""`write64(data, i, word)`: eight bytes from place `i` on."""
 first_byte: Any = intrinsic(_zero_bytes)
 """`first_byte(mask)`: the number of the first byte in a mask; 8 if there is none."""
 
 
 @kernel
-def lowered(word: Any) -> Any:
-    """Eight ASCII bytes in lower case."""
-    capital = ((word + _UP_TO_A) ^ (word + _UP_TO_Z)) & HIGH
-    return word | (capital >> np.uint64(2))
-
-
-@kernel
-def blanks(word: Any) -> Any:
-    """Mask of the bytes that are 0x20."""
-    return ~((word ^ _BLANKS) + LOW7) & HIGH
-
-
-@kernel
 def controls(word: Any) -> Any:
-    """Mask of the bytes below 0x20."""
+    """Mask of the bytes below 0x20, of bytes that are all below 0x80."""
     return ~(word + _UP_TO_BLANK) & HIGH
-
-
-@kernel
-def wordlike(word: Any) -> Any:
-    """Mask of the bytes that are letters, digits or `_`."""
-    small = word | _BLANKS
-    letter = (small + _UP_TO_A - _BLANKS) ^ (small + _UP_TO_Z - _BLANKS)
-    digit = (word + _UP_TO_0) ^ (word + _UP_TO_9)
-    return (letter | digit | ~((word ^ _UNDERSCORES) + LOW7)) & HIGH
 
 
 @kernel

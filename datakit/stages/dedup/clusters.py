@@ -110,15 +110,24 @@ def _candidates(index: Index, places: Any, known: Any, threshold: float, lead: i
     least = math.floor(width * threshold - SLACK * math.sqrt(width * threshold * (1 - threshold)))
     found, crowded, uncompared = [np.empty(0, np.uint64)], False, 0
     for band in range(bands):
-        keys = band_keys(index.signatures, index.row_of[places], band * rows, rows)
-        order = np.argsort(keys, kind="stable")
-        keys = keys[order]
+        keys, order = _by_key(band_keys(index.signatures, index.row_of[places], band * rows, rows))
         if len(keys) > FULL:
             crowded |= bool((keys[FULL:] == keys[:-FULL]).any())
         pairs, left = candidates(places[order], keys, index.signatures, index.row_of, max(1, least), known, lead)
         found.append(pairs)
         uncompared += left
     return np.unique(np.concatenate(found)), crowded, uncompared
+
+
+def _by_key(keys: Any) -> tuple[Any, Any]:
+    """Keys in order and whose they are, the lower number first among equals. Sorted as one number each, which takes a
+    tenth of the time of an argsort; the lowest bits of the keys give way, and what meets by chance is compared anyway.
+    """
+    import numpy as np
+
+    bits = np.uint64(len(keys).bit_length())
+    codes = np.sort((keys >> bits << bits) | np.arange(len(keys), dtype=np.uint64))
+    return codes >> bits, (codes & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
 
 
 def _decoded(codes: Any) -> tuple[Any, Any]:

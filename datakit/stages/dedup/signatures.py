@@ -6,7 +6,7 @@ The digest is XXH3-128 of the folded text; of a row of several parts, that of it
 signature is that of the union of all parts' shingles: if every part of two rows is alike by J at least, so is the
 union, so the bands find them. `sign` makes the table from a shard; `Index` is all of them in memory, ordered by who
 is kept first. An index takes about `4 * permutations + 52` bytes a row and its id: 600 bytes with 128 permutations.
-Text is in memory one shard at a time.
+Text is in memory one shard at a time, folded text four megabytes at a time.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 SIGN_VERSION = 2
 """Part of the stored tables' keys; bump when folding, units, hashes or permutations change."""
+BLOCK_BYTES = 1 << 22
+"""Text that is folded and signed at a time, so that folded text takes little memory in any shard. Blocks that fit a
+core's own cache save nothing: what each call costs by itself outweighs it."""
 WHO = ("id", "source", "position")
 """The columns of a shard that say who a row is."""
 
@@ -34,32 +37,57 @@ def sign(table: pa.Table, settings: dict[str, Any]) -> pa.Table:
     signatures), strip (the template's shingles, in hex; optional)."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    from datakit.kernels.digests import digests_of
-    from datakit.kernels.folding import fold
     from datakit.kernels.places import place_columns
 
     texts = Compared(**settings["compared"]).of(table)
+    signed = [_signed([part.slice(*rows) for part in texts], settings) for rows in _blocks(texts)]
+    characters, digests, shingles, signatures = (np.concatenate(column) for column in zip(*signed, strict=True))
+    columns = {
+        **place_columns(table),
+        "characters": pa.array(characters),
+        "digest": _binary(digests),
+        "shingles": pa.array(shingles),
+    }
+    return pa.table({**columns, "signature": _binary(signatures)} if settings["near"] else columns)
+
+
+def _blocks(texts: Sequence[pa.LargeStringArray]) -> list[tuple[int, int]]:
+    """First row and number of rows of stretches of about BLOCK_BYTES of text, at least one."""
+    import numpy as np
+
+    from datakit.kernels.characters import buffers
+
+    before = np.sum([buffers(part)[0] for part in texts], axis=0)
+    ends = np.flatnonzero(np.diff((before - before[0]) // BLOCK_BYTES)) + 1
+    starts = [0, *ends[ends < len(before) - 1].tolist()]
+    return [(start, end - start) for start, end in zip(starts, [*starts[1:], len(before) - 1], strict=True)]
+
+
+def _signed(texts: Sequence[pa.LargeStringArray], settings: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
+    """Characters, digests, numbers of shingles and signatures of rows of several parts; without `near` the number is 1
+    for a row that says something, and there are no signatures."""
+    import numpy as np
+
+    from datakit.kernels.characters import buffers, count_characters
+    from datakit.kernels.digests import digests_of
+    from datakit.kernels.folding import fold
+
+    characters = sum(count_characters(*buffers(part)) for part in texts)
     parts = [fold(part) for part in texts]
     digests = [digests_of(*part) for part in parts]
     if len(digests) > 1:
         step = 16 * len(digests)
-        digests = [digests_of(np.arange(0, step * table.num_rows + 1, step), np.concatenate(digests, axis=1).ravel())]
-    columns = {
-        **place_columns(table),
-        "characters": sum_of([pc.utf8_length(part).cast(pa.int64()) for part in texts]),
-        "digest": _binary(digests[0]),
-    }
-    if not settings["near"]:
-        filled = np.any([np.diff(offsets) > 0 for offsets, _ in parts], axis=0)
-        return pa.table({**columns, "shingles": pa.array(filled.astype(np.int64))})
-    signatures, counts = _signed(parts, settings)
-    return pa.table({**columns, "shingles": pa.array(counts), "signature": _binary(signatures.astype("<u4"))})
+        ends = np.arange(0, step * len(texts[0]) + 1, step)
+        digests = [digests_of(ends, np.concatenate(digests, axis=1).ravel())]
+    if settings["near"]:
+        return characters, digests[0], *_sketched(parts, settings)
+    filled = np.any([np.diff(offsets) > 0 for offsets, _ in parts], axis=0)
+    return characters, digests[0], filled.astype(np.int64), np.empty((len(filled), 0), "<u4")
 
 
-def _signed(parts: list[tuple[Any, Any]], settings: dict[str, Any]) -> tuple[Any, Any]:
-    """Signatures and numbers of shingles of rows of several folded parts."""
+def _sketched(parts: list[tuple[Any, Any]], settings: dict[str, Any]) -> tuple[Any, Any]:
+    """Numbers of shingles and signatures of rows of several folded parts."""
     import numpy as np
 
     from datakit.kernels.minhash import sign_folded
@@ -72,17 +100,7 @@ def _signed(parts: list[tuple[Any, Any]], settings: dict[str, Any]) -> tuple[Any
     signatures, counts = signed[0]
     for more, others in signed[1:]:
         signatures, counts = np.minimum(signatures, more), counts + others
-    return signatures, counts
-
-
-def sum_of(columns: Sequence[pa.Array]) -> pa.Array:
-    """The sum of some columns, row by row."""
-    import pyarrow.compute as pc
-
-    total = columns[0]
-    for column in columns[1:]:
-        total = pc.add(total, column)
-    return total
+    return counts, signatures.astype("<u4", copy=False)
 
 
 def _binary(rows: np.ndarray[Any, Any]) -> pa.FixedSizeBinaryArray:
