@@ -26,7 +26,7 @@ def _joined(value: Any, word: Any) -> Any:
 
 
 @kernel
-def _beginnings(word: Any) -> int:
+def _beginnings(word: Any) -> Any:
     """How many of eight bytes begin a character: all but 10xxxxxx."""
     begun = (~word >> np.uint64(7) | word >> np.uint64(6)) & _ONES
     return np.int64(begun * _ONES >> np.uint64(56))
