@@ -3,7 +3,7 @@
     hashed, characters = hash_piece(data, start, end)
 
 For pieces of one text, compared with one another: lines, paragraphs. `hash_bytes` is the plain-Python reference of the
-hash. Cost: 0.4 ns a byte.
+hash. Cost: at most 0.7 ns a byte, which is what it takes to find and hash all paragraphs of a text.
 """
 
 from __future__ import annotations

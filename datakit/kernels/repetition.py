@@ -116,8 +116,8 @@ def count_ngrams(
     if n > 1:
         alive = followed(living, alive)
     mask = cleared(table, alive)
-    best: Any = 0
     different: Any = 0
+    best = 0
     for j in range(alive):
         k = living[j]
         value = (grams[k] ^ hashes[k + n - 1]) * _BASE

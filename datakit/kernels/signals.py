@@ -8,7 +8,7 @@
 
 Words, lines and n-grams are compared by 63-bit hashes (a chance collision moves a share by one word). Repetition is
 looked for in the first million words and lines, so that a text of any size needs bounded memory (about 100 MB).
-Cost: about 11 ms a MB, a third of it repetition (kernels/repetition.py). The plain-Python reference is
+Cost: about 10 ms a MB, a third of it repetition (kernels/repetition.py). The plain-Python reference is
 kernels/signals_reference.py.
 """
 
