@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datakit.errors import SourceError, StageError, StoreError
-from datakit.executors import Processes
+from datakit.executors import Processes, Threads
 from datakit.lineage import why
 from datakit.outcome import Outcome
 from datakit.pipeline import Pipeline
@@ -275,20 +275,24 @@ def test_reading_that_ended_in_the_middle_goes_on_to_the_same_bytes(
     assert bytes_of(Store("torn")) == bytes_of(Store("whole"))
 
 
-def test_large_file_is_cleaned_while_it_is_read(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("executor", [Threads, Processes])
+def test_large_file_is_cleaned_while_it_is_read(
+    here: Path, monkeypatch: pytest.MonkeyPatch, executor: type[Threads | Processes]
+) -> None:
     """With more workers than files this process reads, and the first shard is in work before the last is read."""
     (here / "a.jsonl").write_text('{"text": "글"}\n' * 90_000)
     seen: list[str] = []
-    whole = Processes.map
+    whole = executor.map
 
-    def spied(self: Processes, work: object, jobs: object) -> object:
-        for result in whole(self, work, jobs):  # type: ignore[arg-type,type-var]
+    def spied(self: object, work: object, jobs: object) -> object:
+        for result in whole(self, work, jobs):  # type: ignore[arg-type]
             seen.append("cleaned")
             yield result
 
-    monkeypatch.setattr(Processes, "map", spied)
+    monkeypatch.setattr(executor, "map", spied)
     monkeypatch.setattr("datakit.store.Store.put_step", _noting(Store.put_step, seen, "read"))
-    run(Pipeline(name="p", stages=(Ingest(files="a.jsonl"), Normalize())), Store("store"), workers=2)
+    pipeline = Pipeline(name="p", stages=(Ingest(files="a.jsonl"), Normalize()))
+    run(pipeline, Store("store"), workers=2, executor=executor.__name__.lower())
     assert seen.count("cleaned") == 5
     assert 0 < seen.index("read") < 5
 
