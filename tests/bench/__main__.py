@@ -24,6 +24,7 @@ BENCHES = (
     ("passages", "bench_passages", [], (CORPUS,)),
     ("semantic", "bench_semantic", [], ()),
     ("pii", "bench_pii", ["--presidio"], ()),
+    ("names", "bench_pii_names", [], ()),
     ("select", "bench_select", [], ()),
     ("tokens", "bench_tokens", [], ()),
     ("train", "bench_train", [], ()),

@@ -1,6 +1,6 @@
 """Names of persons: the rules alone and with the name engines, side by side: precision, recall, F2 and speed.
 
-    python -m tests.bench.bench_pii_names [--rounds]
+    python -m tests.bench.bench_pii_names
 
 Korean on klue-ner (news, half of its persons are celebrities, foreigners or a bare surname) and on forms, mails and
 chats made here; English on a half of the templates of presidio-research. A name counts as found if nine tenths of its
@@ -84,7 +84,11 @@ def accuracy(find: Find, rows: Sequence[Row]) -> dict[str, float]:
                 gold += 1
                 hit += sum(at in inside for at in need) >= 0.9 * len(need)
         met = [{t["type"] for t in row["spans"] if s.start < t["end"] and t["start"] < s.end} for s in spans]
-        given, right, touching = given + len(spans), right + sum("PERSON" in m for m in met), touching + sum(map(bool, met))
+        given, right, touching = (
+            given + len(spans),
+            right + sum("PERSON" in m for m in met),
+            touching + sum(map(bool, met)),
+        )
     recall, precision = hit / gold, right / max(1, given)
     f2 = 5 * precision * recall / max(1e-9, 4 * precision + recall)
     return {"R": recall, "P": precision, "F2": f2, "P any": touching / max(1, given)}
@@ -92,7 +96,10 @@ def accuracy(find: Find, rows: Sequence[Row]) -> dict[str, float]:
 
 def cpu() -> float:
     """CPU seconds of this process and its ended children."""
-    return sum(resource.getrusage(who)[0] + resource.getrusage(who)[1] for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(
+        resource.getrusage(who)[0] + resource.getrusage(who)[1]
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
 
 
 def speed(make: Callable[[], Find], texts: Sequence[str]) -> float:

@@ -1,7 +1,7 @@
 """A process of its own for kiwipiepy, whose native code has aborted on crawled text: it may die, the run may not.
 
 Reads lines of JSON (a list of texts), answers each with a line of JSON: for every text its morphemes as [start, length,
-tag]. Ends when its input ends, so it can't outlive who started it. Run by path: it loads kiwipiepy and nothing of ours.
+tag]; words that its dictionary doesn't know are tagged UNKNOWN. Ends when its input ends, so it can't outlive who started it. Run by path: it loads kiwipiepy and nothing of ours.
 """
 
 from __future__ import annotations
@@ -9,13 +9,18 @@ from __future__ import annotations
 import json
 import sys
 
+UNKNOWN = "UNKNOWN"
+
 
 def main() -> None:
     from kiwipiepy import Kiwi
 
     kiwi = Kiwi(num_workers=1)
     for line in sys.stdin:
-        read = [[(token.start, token.len, token.tag) for token in kiwi.tokenize(text)] for text in json.loads(line)]
+        read = [
+            [(token.start, token.len, UNKNOWN if token.oov else token.tag) for token in kiwi.tokenize(text)]
+            for text in json.loads(line)
+        ]
         sys.stdout.write(json.dumps(read) + "\n")
         sys.stdout.flush()
 

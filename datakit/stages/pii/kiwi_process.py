@@ -18,6 +18,7 @@ from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 
 from datakit.errors import StageError
+from datakit.stages.pii.kiwi_child import UNKNOWN
 
 LONGEST = 200
 """Characters of a piece."""
@@ -26,7 +27,7 @@ AT_ONCE = 64
 PATIENCE = 120.0
 """Seconds until a silent child is given up; a request takes 0.2 s, its start 2."""
 Morpheme = tuple[int, int, str]
-"""Start and length in code points, and tag (NNP, JKS ...)."""
+"""Start and length in code points, and tag (NNP, JKS ...; UNKNOWN for a word that no dictionary knows)."""
 
 _ODD = re.compile("[^가-힣 -~]")
 _LONG_NUMBER = re.compile(r"[0-9]{16,}")

@@ -17,9 +17,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
-from datakit.stages.pii.kiwi_process import LONGEST, Morpheme, harmless, kiwi_process
+from datakit.stages.pii.kiwi_process import LONGEST, UNKNOWN, Morpheme, harmless, kiwi_process
 from datakit.stages.pii.names import pieces
-from datakit.stages.pii.names_ko import RULES, SURNAMES, korean_name
+from datakit.stages.pii.names_ko import RULES, SURNAMES
 from datakit.stages.pii.rules import VETO, all_labels, trie
 
 Read = Callable[[Sequence[str]], list[list[Morpheme]]]
@@ -32,14 +32,17 @@ _NUMBER = r"@|[0-9]{3,4}[-. )]{1,2}[0-9]{3,4}|01[016-9][0-9]{7,8}|[0-9]{2}(?:년
 _FIRST = frozenset(
     "민서지현수예하은도준우진영재성승정동상태경창종명기병철용원윤혜선유주희소다나가건규광덕두미보복봉석세순시연옥완웅"
     "의이인일장제중찬채천춘충치택필한해혁형호홍환효훈휘흥강구국근금길남달대라루리린문범별빛새슬신아안애양언여열오요"
-    "욱율은을자전조평학향화후교란람래령로률류무배백솔송숙식심균익협헌섭설표탁엽운희권갑휴돈판필화외청노"
+    "욱율은을자전조평학향화후교란람래령로률류무배백솔송숙식심균익협헌섭설표탁엽운희권갑휴돈판필화외청노만말"
 )
 _SECOND = _FIRST | frozenset("빈섭름율온겸결권덕만모산삼비솔엽운음임율창향협린아롱벽별빛찬슬샘")
 """Syllables that stand second and third in nearly all Korean names."""
 _PLACE_ENDINGS = frozenset("도당대시역궁면군차코트크스드산청점관함팀법")
-_WARD_ENDINGS = {"구": frozenset("김이박최정조윤임한오신황안전홍문배허설엄차채"), **dict.fromkeys("동리강로", frozenset("김박최윤권임황홍"))}
+_WARD_ENDINGS = {
+    "구": frozenset("김이박최정조윤임한오신황안전홍문배허설엄차채"),
+    **dict.fromkeys("동리강로", frozenset("김박최윤권임황홍")),
+}
 """Last syllables that wards, villages and rivers share with people, and surnames that begin hardly any of those."""
-_GLUED = frozenset("김이박최정강조윤장임한오서신권황안송전홍유문손배백허남심노곽채엄")
+_GLUED = frozenset("김이박최정강조윤장임한오서신권황안송전홍유문손백허남심노곽채엄")
 _AFTER = frozenset({"VCP", "XSN", "NNB", "NNG", "W_SERIAL", "SN"})
 
 
@@ -79,10 +82,14 @@ def names_in(text: str, morphemes: Sequence[Morpheme]) -> Iterator[tuple[int, in
     """The names in a text that was read into morphemes."""
     for place, (start, _, _) in enumerate(morphemes):
         if match := _CANDIDATE.match(text, start):
-            end = start + 4 if text[start : start + 2] in _COMPOUND and _is_hangul(text[start + 3 : start + 4]) else match.end()
+            end = (
+                start + 4
+                if text[start : start + 2] in _COMPOUND and _is_hangul(text[start + 3 : start + 4])
+                else match.end()
+            )
             inside = [m for m in morphemes[place : place + 4] if m[0] < end]
             behind = morphemes[place + len(inside)] if place + len(inside) < len(morphemes) else None
-            if _ends_at(end, inside, behind) and _is_name(text[start:end], inside) and korean_name(text[start:end]):
+            if _ends_at(end, inside, behind) and _is_name(text[start:end], inside):
                 yield start, end
 
 
@@ -99,13 +106,15 @@ def _is_name(value: str, inside: Sequence[Morpheme]) -> bool:
     first, second = value[-2:]
     syllables = first in _FIRST and second in _SECOND
     tags, lengths = [tag for _, _, tag in inside], [length for _, length, _ in inside]
+    if tags == [UNKNOWN]:
+        return syllables
     if tags == ["NNP"]:
         return (first in _FIRST or second in _SECOND or len(value) == 4) and not _is_place(value)
-    if not syllables or any(tag[0] in "JEV" for tag in tags[1:]):
+    if not syllables:
         return False
     if lengths[0] == 1:
-        return tags[0] == "NNP" or (tags[0][0] in "NM" and len(tags) == 3)
-    return lengths == [2, 1] and tags[0] in {"NNP", "NNG"} and tags[1][0] == "N" and value[0] in _GLUED
+        return tags[0] == "NNP" or (tags[0][0] in "NM" and len(tags) == 3 and all(tag[0] in "NXM" for tag in tags))
+    return lengths == [2, 1] and tags[1][0] == "N" and (tags[0] == "NNP" or (tags[0] == "NNG" and value[0] in _GLUED))
 
 
 def _is_place(value: str) -> bool:

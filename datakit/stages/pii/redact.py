@@ -63,13 +63,13 @@ def redact(texts: Sequence[str], find: Find, write: Write, lang: str | None = No
 
 
 def spans_of(texts: Sequence[str], find: Find) -> list[list[Span]]:
-    """The spans of every text of a record, with the echoes of values that a label gave away in any of them."""
+    """The spans of every text of a record, with the echoes of names, and of values that a label gave away, in any."""
     found = [find(text) if text else [] for text in texts]
     echoes = {
         spelling: span
         for text, spans in zip(texts, found, strict=True)
         for span in spans
-        if span.evidence is Evidence.LABEL
+        if span.evidence is Evidence.LABEL or span.entity == "PERSON"
         for spelling in _spellings(text[span.start : span.end])
         if _worth_an_echo(span.entity, spelling)
     }
@@ -80,7 +80,7 @@ def spans_of(texts: Sequence[str], find: Find) -> list[list[Span]]:
 
 def _echoed(text: str, echoes: dict[str, Span]) -> list[Span]:
     return [
-        Span(at, at + len(value), source.entity, source.rule, Evidence.LABEL)
+        Span(at, at + len(value), source.entity, source.rule, source.evidence)
         for value, source in sorted(echoes.items())
         for at in occurrences(text, value)
     ]
