@@ -50,7 +50,7 @@ class Pii(RowStage):
     """Names of persons: `rules` by label or title only; `kiwi` also Korean ones in sentences (extra `korean`), `onnx`
     English ones (extra `ner`), or `kiwi+onnx`. Slow: 0.1 and 0.01 MB/s."""
     kiwi_reads: Literal["cued", "all"] = "cued"
-    """What `kiwi` reads: sentences with a sign of persons (a label, a title, a phone number) in or beside them, or all."""
+    """What `kiwi` reads: sentences with a sign of persons (label, title, phone number) in or beside them, or all."""
     kinds: tuple[EntityType, ...] | None = None
     """Entity types to look for; default all."""
     operator: Operator = "tag"

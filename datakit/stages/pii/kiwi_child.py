@@ -1,7 +1,8 @@
 """A process of its own for kiwipiepy, whose native code has aborted on crawled text: it may die, the run may not.
 
-Reads lines of JSON (a list of texts), answers each with a line of JSON: for every text its morphemes as [start, length,
-tag]; words that its dictionary doesn't know are tagged UNKNOWN. Ends when its input ends, so it can't outlive who started it. Run by path: it loads kiwipiepy and nothing of ours.
+Reads lines of JSON (a list of texts) and answers each with a line of JSON: for every text its morphemes as [start,
+length, tag]; words that its dictionary doesn't know are tagged UNKNOWN. Ends when its input ends, so it can't outlive
+who started it. Run by path: it loads kiwipiepy and nothing of ours.
 """
 
 from __future__ import annotations

