@@ -25,6 +25,7 @@ from datakit.stages.pii.rules import VETO, all_labels, trie
 Read = Callable[[Sequence[str]], list[list[Morpheme]]]
 """Reads harmless texts into morphemes."""
 
+_REMEMBERED = 4096
 _COMPOUND = ("남궁", "황보", "제갈", "선우", "독고", "사공", "서문", "동방")
 _CANDIDATE = re.compile(rf"(?<![가-힣0-9A-Za-z])(?:{'|'.join(_COMPOUND)}|[{SURNAMES}])[가-힣]{{2}}")
 _BREAKS = re.compile(r"(?<=[다요죠까음임함됨오][.!?])\s+|\n+")
@@ -51,13 +52,22 @@ class KoreanNames:
 
     def __init__(self, *, cued: bool = True, read: Read | None = None) -> None:
         self._cued, self._read = cued, read or kiwi_process()
+        self._known: dict[str, list[tuple[int, int]]] = {}
 
     def __call__(self, text: str) -> Iterator[tuple[int, int]]:
         asked = list(self._asked(text))
-        texts = [harmless(text[start:end]) for start, end in asked]
-        for (start, _), piece, morphemes in zip(asked, texts, self._read(texts), strict=True):
-            for low, high in names_in(piece, morphemes):
-                yield start + low, start + high
+        for (start, _), names in zip(asked, self._names([text[a:b] for a, b in asked]), strict=True):
+            yield from ((start + low, start + high) for low, high in names)
+
+    def _names(self, parts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """The names in some pieces. A record is looked at until nothing is found: only new pieces are read."""
+        if len(self._known) > _REMEMBERED:
+            self._known.clear()
+        texts = [harmless(part) for part in parts]
+        new = sorted({text for text in texts if text not in self._known})
+        for text, morphemes in zip(new, self._read(new), strict=True):
+            self._known[text] = list(names_in(text, morphemes))
+        return [self._known[text] for text in texts]
 
     def _asked(self, text: str) -> Iterator[tuple[int, int]]:
         """The pieces worth a reading."""

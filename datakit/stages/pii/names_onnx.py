@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -67,7 +67,9 @@ class EnglishNames:
         """The words of a paragraph, each with its best score in any window."""
         best: dict[tuple[int, int], float] = {}
         for low in range(start, max(start + 1, end - OVERLAP), WINDOW - OVERLAP):
-            for first, last, score in self._score(text[low : min(end, low + WINDOW)]):
+            # Without Hangul: the model knows none, and a particle would be part of the word ("Stouffer입니다").
+            window = _HANGUL.sub(" ", text[low : min(end, low + WINDOW)])
+            for first, last, score in self._score(window):
                 place = low + first, low + last
                 best[place] = max(score, best.get(place, 0.0))
         return sorted((first, last, score) for (first, last), score in best.items())
@@ -75,7 +77,7 @@ class EnglishNames:
 
 def names_in(text: str, words: list[Word]) -> Iterator[tuple[int, int]]:
     """The names that some scored words make: words sure enough, those beside them, joined over initials."""
-    words = [word for word in words if _LATIN.search(text, *word[:2]) and not _HANGUL.search(text, *word[:2])]
+    words = [word for word in words if _LATIN.search(text, *word[:2])]
     chosen = [score >= (LOWER_CASE if text[start:end].islower() else SEED) for start, end, score in words]
     joins = [
         _BETWEEN.fullmatch(text, one[1], other[0]) is not None or one[1] >= other[0] for one, other in pairwise(words)
@@ -144,6 +146,7 @@ def model() -> Score:
         odds = np.exp(logits - logits.max(-1, keepdims=True))
         return np.round(odds[:, names].sum(-1) / odds.sum(-1), 3).tolist()
 
+    @lru_cache(maxsize=2048)  # a record is looked at until nothing is found: only what was rewritten is read again
     def score(window: str) -> list[Word]:
         read = tokenizer.encode(window, add_special_tokens=False)
         ids, found = read.ids, dict[int, Word]()
