@@ -9,8 +9,8 @@ bytes for any batch size and worker count. A `source_id` that a file gave and th
 It fails closed: a document that cannot be searched is dropped or stops the run. No value, nor its context, leaves this
 stage in drops, counters, logs or errors. Cost: a second for 25 MB of prose, 20 us for each value.
 
-What it does not promise: names without label or title, free-form addresses, numbers written out in words; names of
-files stay as they are. It reduces personal data; it does not make a corpus anonymous.
+What it does not promise: names without label or title (`names` finds more of them), free-form addresses, numbers
+written out in words; names of files stay as they are. It reduces personal data; it does not make a corpus anonymous.
 """
 
 from __future__ import annotations

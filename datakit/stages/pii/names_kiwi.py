@@ -8,7 +8,13 @@ The analyser only looks at sentences that hold such a shape and, if `cued`, a si
 label, a title, a phone number, an e-mail address, a birth year. Particles stay outside a span. Names of two syllables,
 given names alone and foreign names aren't looked for: every tenth noun has their shape.
 
-On klue-ner (news, half of it celebrities) and on forms: `python -m tests.bench.bench_pii_names`.
+                 forms, mails, chats made for the bench     klue-ner dev (news: celebrities, foreigners, bare surnames)
+    rules        R 0.06  P 0.66  F2 0.07                    R 0.07  P 0.99  F2 0.08
+    cued         R 0.91  P 0.91  F2 0.91                    R 0.15  P 0.96  F2 0.18
+    all          R 0.94  P 0.91  F2 0.94                    R 0.36  P 0.94  F2 0.41      (bench_pii_names)
+
+The forms were written beside this file: on those of others expect less. Three tenths of the klue-ner names have a
+surname and two syllables; of these, `all` finds 0.8.
 """
 
 from __future__ import annotations
@@ -26,10 +32,11 @@ Read = Callable[[Sequence[str]], list[list[Morpheme]]]
 """Reads harmless texts into morphemes."""
 
 _REMEMBERED = 4096
+"""Pieces whose names are kept for the next look at the same record."""
 _COMPOUND = ("남궁", "황보", "제갈", "선우", "독고", "사공", "서문", "동방")
 _CANDIDATE = re.compile(rf"(?<![가-힣0-9A-Za-z])(?:{'|'.join(_COMPOUND)}|[{SURNAMES}])[가-힣]{{2}}")
 _BREAKS = re.compile(r"(?<=[다요죠까음임함됨오][.!?])\s+|\n+")
-_NUMBER = r"@|[0-9]{3,4}[-. )]{1,2}[0-9]{3,4}|01[016-9][0-9]{7,8}|[0-9]{2}(?:년생|세\b|학번)|\([0-9]{2}\)"
+_NUMBER = r"@|[0-9]{3,4}[-. )]{1,2}[0-9]{3,4}|01[016-9][0-9]{7,8}|[0-9]{2}(?:년생|세|학번)|\([0-9]{2}\)"
 _FIRST = frozenset(
     "민서지현수예하은도준우진영재성승정동상태경창종명기병철용원윤혜선유주희소다나가건규광덕두미보복봉석세순시연옥완웅"
     "의이인일장제중찬채천춘충치택필한해혁형호홍환효훈휘흥강구국근금길남달대라루리린문범별빛새슬신아안애양언여열오요"
@@ -43,7 +50,8 @@ _WARD_ENDINGS = {
     **dict.fromkeys("동리강로", frozenset("김박최윤권임황홍")),
 }
 """Last syllables that wards, villages and rivers share with people, and surnames that begin hardly any of those."""
-_GLUED = frozenset("김이박최정강조윤장임한오서신권황안송전홍유문손백허남심노곽채엄")
+_READ_AS_TWO = frozenset("김이박최정강조윤장임한오서신권황안송전홍유문손백허남심노곽채엄")
+"""Surnames that seldom begin a longer noun, for readings such as 이현 | 준."""
 _AFTER = frozenset({"VCP", "XSN", "NNB", "NNG", "W_SERIAL", "SN"})
 
 
@@ -124,7 +132,11 @@ def _is_name(value: str, inside: Sequence[Morpheme]) -> bool:
         return False
     if lengths[0] == 1:
         return tags[0] == "NNP" or (tags[0][0] in "NM" and len(tags) == 3 and all(tag[0] in "NXM" for tag in tags))
-    return lengths == [2, 1] and tags[1][0] == "N" and (tags[0] == "NNP" or (tags[0] == "NNG" and value[0] in _GLUED))
+    return (
+        lengths == [2, 1]
+        and tags[1][0] == "N"
+        and (tags[0] == "NNP" or (tags[0] == "NNG" and value[0] in _READ_AS_TWO))
+    )
 
 
 def _is_place(value: str) -> bool:

