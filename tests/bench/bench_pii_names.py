@@ -75,7 +75,8 @@ def forms(count: int = 600, seed: int = 20_241) -> Iterator[Row]:
 
 def rows_of(path: Path) -> list[Row]:
     """The rows of a labelled set, [] where it is absent."""
-    return [json.loads(line) for line in path.open(encoding="utf-8")] if path.exists() else []
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    return [json.loads(line) for line in lines if line]
 
 
 def accuracy(find: Find, rows: Sequence[Row]) -> dict[str, float]:
