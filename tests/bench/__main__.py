@@ -25,6 +25,7 @@ BENCHES = (
     ("semantic", "bench_semantic", [], ()),
     ("pii", "bench_pii", ["--presidio"], ()),
     ("pii accuracy", "bench_pii_accuracy", ["--presidio"], ()),
+    ("names", "bench_pii_names", [], ()),
     ("select", "bench_select", [], ()),
     ("tokens", "bench_tokens", [], ()),
     ("train", "bench_train", [], ()),

@@ -9,8 +9,8 @@ bytes for any batch size and worker count. A `source_id` that a file gave and th
 It fails closed: a document that cannot be searched is dropped or stops the run. No value, nor its context, leaves this
 stage in drops, counters, logs or errors. Cost: a second for 25 MB of prose, 20 us for each value.
 
-What it does not promise: names without label or title, free-form addresses, numbers written out in words; names of
-files stay as they are. It reduces personal data; it does not make a corpus anonymous.
+What it does not promise: names without label or title (`names` finds more of them), free-form addresses, numbers
+written out in words; names of files stay as they are. It reduces personal data; it does not make a corpus anonymous.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pydantic import Field, NonNegativeInt, model_validator
 
 from datakit.errors import ConfigError, Problem
 from datakit.stage import Env, RowStage, RowWork
+from datakit.stages.pii.names import Names, missing, versions, with_names
 from datakit.stages.pii.operators import KEY_LEAST, Operator
 from datakit.stages.pii.rules import ENTITY_TYPES, EntityType
 from datakit.stages.pii.wishes import OwnRule
@@ -45,6 +46,11 @@ class Pii(RowStage):
 
     engine: Literal["fast", "presidio", "both"] = "fast"
     """`fast`: own scanner; `presidio`: presidio-analyzer with the same rules; `both`: what either finds."""
+    names: Names = "rules"
+    """Names of persons: `rules` by label or title only; `kiwi` also Korean ones in sentences (extra `korean`), `onnx`
+    English ones (extra `ner`), or `kiwi+onnx`. Slow: 0.1 and 0.01 MB/s."""
+    kiwi_reads: Literal["cued", "all"] = "cued"
+    """What `kiwi` reads: sentences with a sign of persons (label, title, phone number) in or beside them, or all."""
     kinds: tuple[EntityType, ...] | None = None
     """Entity types to look for; default all."""
     operator: Operator = "tag"
@@ -63,7 +69,7 @@ class Pii(RowStage):
     languages: tuple[Literal["ko", "en"], ...] = ("ko", "en")
     """Whose rules run, on texts of any language: Korean and English text is mixed more often than not."""
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Least score of a find: 0.6 by its shape, 0.85 by a check digit, 0.95 by a label."""
+    """Least score of a find: 0.6 by its shape or a name engine, 0.85 by a check digit, 0.95 by a label."""
     max_spans: NonNegativeInt | None = None
     """Drop documents with more values than this; default: no limit."""
     key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "DATAKIT_PII_KEY"
@@ -92,6 +98,7 @@ class Pii(RowStage):
             )
         if self.engine != "fast" and importlib.util.find_spec("presidio_analyzer") is None:
             found.append(Problem("engine", f"`{self.engine}` needs presidio-analyzer", "pip install presidio-analyzer"))
+        found += missing(self.names)
         if self.presidio and self.engine == "fast":
             found.append(Problem("presidio", "`engine: fast` runs no Presidio recognizers", "set `engine: both`"))
         return found
@@ -105,8 +112,11 @@ class Pii(RowStage):
         return {self.operator, *self.operators.values()}
 
     def identity(self) -> dict[str, Any]:
-        """The settings, and where a key is used four bytes of its digest: another key makes other rows."""
+        """The settings, where a key is used four bytes of its digest (another key makes other rows), and the versions
+        of the name engines."""
         settings = super().identity()
+        if self.names != "rules":
+            settings["name_engines"] = versions(self.names)
         if self.keyed:
             settings["key_print"] = blake2b(self._key(), digest_size=4, person=b"datakit pii key").hexdigest()
         return settings
@@ -131,15 +141,19 @@ class Pii(RowStage):
         return Redactor(self.engine_at_work(), write, dropping=dropping, most=self.max_spans)
 
     def engine_at_work(self) -> Find:
-        """The chosen engine: finds the spans of one text."""
-        from datakit.stages.pii.scan import Scanner
-        from datakit.stages.pii.spans import resolve
+        """The chosen engines: find the spans of one text."""
         from datakit.stages.pii.wishes import Wishes
 
-        chosen: dict[str, Any] = {
-            "languages": self.languages,
-            "wishes": Wishes(self.allow, self.deny, self.own_rules, self.min_score),
-        }
+        wishes = Wishes(self.allow, self.deny, self.own_rules, self.min_score)
+        find = self._rules_at_work({"languages": self.languages, "wishes": wishes})
+        if self.kinds is not None and "PERSON" not in self.kinds:
+            return find
+        return with_names(find, self.names, cued=self.kiwi_reads == "cued", wishes=wishes)
+
+    def _rules_at_work(self, chosen: dict[str, Any]) -> Find:
+        from datakit.stages.pii.scan import Scanner
+        from datakit.stages.pii.spans import resolve
+
         if self.engine == "fast":
             return Scanner(self.kinds, **chosen)
         from datakit.stages.pii.presidio_engine import PresidioFind

@@ -16,7 +16,8 @@ from datakit.stages.pii.operators import Write, language_of
 from datakit.stages.pii.rules import Evidence
 from datakit.stages.pii.spans import Find, Span, occurrences, resolve
 
-_ROUNDS = 6
+_ROUNDS = 12
+"""A name engine may find another name beside a replaced one: up to three rounds were seen, each finds less."""
 _ECHOED = frozenset(
     {"PERSON", "BANK_ACCOUNT", "PASSPORT", "DRIVER_LICENSE", "MESSENGER_ID", "SECRET", "PHONE", "CARD", "RRN", "FRN"}
 )
@@ -66,13 +67,13 @@ def redact(texts: Sequence[str], find: Find, write: Write, lang: str | None = No
 
 
 def spans_of(texts: Sequence[str], find: Find) -> list[list[Span]]:
-    """The spans of every text of a record, with the echoes of values that a label gave away in any of them."""
+    """The spans of every text of a record, with the echoes of names, and of values that a label gave away, in any."""
     found = [find(text) if text else [] for text in texts]
     echoes = {
         spelling: span
         for text, spans in zip(texts, found, strict=True)
         for span in spans
-        if span.evidence is Evidence.LABEL
+        if span.evidence is Evidence.LABEL or span.entity == "PERSON"
         for spelling in _spellings(text[span.start : span.end])
         if _worth_an_echo(span.entity, spelling)
     }
@@ -83,7 +84,7 @@ def spans_of(texts: Sequence[str], find: Find) -> list[list[Span]]:
 
 def _echoed(text: str, echoes: dict[str, Span]) -> list[Span]:
     return [
-        Span(at, at + len(value), source.entity, source.rule, Evidence.LABEL)
+        Span(at, at + len(value), source.entity, source.rule, source.evidence)
         for value, source in sorted(echoes.items())
         for at in occurrences(text, value)
     ]

@@ -80,7 +80,8 @@ def _label_words() -> tuple[re.Pattern[str], dict[str, frozenset[str]]]:
 
 
 @cache
-def _tag_pattern() -> re.Pattern[str]:
+def tag_pattern() -> re.Pattern[str]:
+    """Matches the tags that take a value's place, hashed ones too."""
     names = sorted(
         {tag for entity in ENTITIES.values() for tag in (entity.ko, entity.en)}, key=lambda tag: (-len(tag), tag)
     )
@@ -134,7 +135,7 @@ class Judge:
         window = self.text[max(0, start - REACH - _TAG_ROOM) : start]
         if "]" in window:
             # A tag put in by an earlier pass is no label: the second pass must find what the first one found.
-            window = _tag_pattern().sub(lambda tag: " " * len(tag[0]), window)
+            window = tag_pattern().sub(lambda tag: " " * len(tag[0]), window)
         window = window[-REACH:].lower().replace("_", " ")
         last: re.Match[str] | None = None
         for match in pattern.finditer(window):
