@@ -251,14 +251,16 @@ RULES = (
 )
 
 LABELS: dict[str, tuple[str, ...]] = {
-    "RRN": words("rrn resident_registration_number resident_number"),
+    "RRN": words("rrn resident_registration_number resident_number resident_no jumin jumin_no"),
     "FRN": words("frn arc_number foreigner_registration_number alien_registration_number"),
     "PASSPORT": words("passport passports"),
     "DRIVER_LICENSE": words(
         "driver's_license driver's_licence driver_license driver_licence drivers_license driving_licence driving_license dl license_number licence_number"
     ),
-    "BRN": words("business_registration_number business_registration brn business_number"),
-    "CORP_NO": words("corporate_registration_number corporate_number"),
+    "BRN": words(
+        "business_registration_number business_registration brn business_number business_no business_reg_no biz_no biz_number biz_reg_no"
+    ),
+    "CORP_NO": words("corporate_registration_number corporate_number corporate_no corp_number corp_no"),
     "PHONE": words(
         "phone phones telephone tel mobile cell cellphone cell_phone fax call calling contact text whatsapp sms hotline dial ring phone_number office registered landline"
     ),
@@ -269,7 +271,9 @@ LABELS: dict[str, tuple[str, ...]] = {
     "IBAN": words("iban"),
     "IP": words("ip ip_address address host server"),
     "US_SSN": words("ssn social_security social_security_number ss# ssn# social"),
-    "VEHICLE": words("license_plate licence_plate plate plates plate_number car_number"),
+    "VEHICLE": words(
+        "license_plate licence_plate plate plates plate_number plate_no car_number car_no vehicle_number vehicle_no"
+    ),
     VETO: (
         *("created_at", "updated_at", "ts", "chrome/", "safari/", "firefox/", "edg/", "opr/", "whale/", "version/"),
         *words(
