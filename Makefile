@@ -20,9 +20,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 venv: $(STAMP)  ## set up .venv with everything that was tested
 
-demo: $(STAMP)  ## sample data -> dataset -> adapter -> report, in demo/
+demo: $(STAMP)  ## sample data -> dataset -> adapter -> report, in demo/ (SET='train.threads=1' changes settings)
 	$(BIN)/datakit run pipelines/quickstart.yaml --store demo/store --workers 2 \
-		--set train.out=demo/adapter --set export.path=demo/dataset
+		--set train.out=demo/adapter --set export.path=demo/dataset $(foreach one,$(SET),--set $(one))
 	$(BIN)/datakit report quickstart --store demo/store --out demo/report.html --adapter demo/adapter
 	@echo
 	@echo "adapter  demo/adapter     dataset  demo/dataset     report  demo/report.html"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -262,7 +263,7 @@ def _train_problems(train: dict[str, Any], kind: Kind | None) -> list[Problem]:
 def _apply_overrides(data: dict[str, Any], overrides: Sequence[str], problems: list[Problem]) -> dict[str, Any]:
     """Apply `entry.field=value` (value in YAML) to stages by id or use, to sections, `seed`, `name`."""
     stages = [dict(e) if isinstance(e, dict) else {"use": e} for e in data.get("stages") or []]
-    named = {str(e.get("id") or e.get("use")).rpartition(":")[2]: e for e in reversed(stages)}
+    named = {name: entry for entry in reversed(stages) for name in _entry_names(entry)}
     for override in overrides:
         path, equals, text = override.partition("=")
         head, _, field = path.strip().rpartition(":")[2].partition(".")
@@ -284,6 +285,15 @@ def _apply_overrides(data: dict[str, Any], overrides: Sequence[str], problems: l
             known = [str(name) for name in named] + [*SECTIONS, "seed", "name"]
             problems.append(unknown(f"no entry {head!r}", head, known, f"--set {override}"))
     return {**data, "stages": stages} if "stages" in data else data
+
+
+def _entry_names(entry: dict[str, Any]) -> Iterator[str]:
+    """What an entry is called in `--set`: its id, else its stage; `my_stage.py:MaxLength` also as it calls itself."""
+    name = str(entry.get("id") or entry.get("use"))
+    yield name.rpartition(":")[2]
+    if ":" in name:
+        with suppress(ConfigError):  # told when the stage is bound
+            yield stage_class(name).use
 
 
 def _put_deep(target: dict[str, Any], path: str, value: Any) -> None:

@@ -52,7 +52,7 @@ class Scan:
     documents: list[dict[str, Any]] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     unsearched: list[str] = field(default_factory=list)
-    """Rows that could not be searched, as `<file>:<line>`."""
+    """Rows that could not be read or searched, as `<file>:<line>`."""
 
     def as_json(self) -> list[dict[str, Any]]:
         """The documents: {"id", "spans": [{"start", "end", "type", "rule", "score"}]}; never a value."""
@@ -89,6 +89,9 @@ def scan(files: Sequence[str], *, stage: Pii, text: str | None = None, id_field:
     """
     find, found = stage.engine_at_work(), Scan()
     for name, line, row in _all_rows(files, text, id_field):
+        if row is None:
+            found.unsearched.append(f"{name}:{line}")
+            continue
         texts, _ = texts_of(row, text)
         own = row.get(id_field)
         spans: list[dict[str, Any]] = []
@@ -117,10 +120,15 @@ def redact(source: str, out: str, *, stage: Pii, text: str | None = None) -> Red
             "IN", "only JSON lines are rewritten", "name a .jsonl file; `ingest` and `export` read others"
         )
         raise ConfigError((problem,))
+    if Path(source).resolve() == Path(out).resolve():
+        raise ConfigError((Problem("OUT", "OUT is the file that is read", "name another file"),))
     rewrite, done, quarantined = stage.redactor(), Redaction(), []
     (read,) = Ingest(files=source).sources()
     with _appears_whole(out) as file:
         for line, row in _json_lines(read.url, read.name):
+            if row is None:
+                fix = "mend the line, or take it out; nothing was written"
+                raise SourceError("a line holds no JSON object in UTF-8", where=f"{read.name}:{line}", fix=fix)
             done.rows += 1
             texts, skipped = texts_of(row, text)
             done.skipped += skipped
@@ -189,8 +197,10 @@ def _put(row: Any, place: Place, value: str) -> None:
     row[last] = value
 
 
-def _all_rows(files: Sequence[str], text: str | None, id_field: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """(file, line, row) of every row; rows of other formats have the fields `id` and `text`."""
+def _all_rows(
+    files: Sequence[str], text: str | None, id_field: str
+) -> Iterator[tuple[str, int, dict[str, Any] | None]]:
+    """(file, line, row) of every row, no row for a line that is none; rows of other formats have `id` and `text`."""
     reader = Ingest(files=list(files), text=text or "text")
     for source in reader.sources():
         if source.url.endswith(JSON_LINES):
@@ -223,7 +233,8 @@ def dumps(row: Any) -> bytes:
     return data if b"null" not in data else json.dumps(row, ensure_ascii=False).encode("utf-8")
 
 
-def _json_lines(path: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_lines(path: str, name: str) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """The object of every line that is not blank, None for a line that holds none."""
     with opened(path) as stream:
         for line, data in enumerate(lines_of(stream, "utf-8", LONGEST_LINE), start=1):
             if isinstance(data, int):
@@ -233,12 +244,9 @@ def _json_lines(path: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
                 continue
             try:
                 row = loads(data)
-            except ValueError as error:
-                fix = "mend the line, or take it out; nothing was written"
-                raise SourceError("a line is not valid JSON in UTF-8", where=f"{name}:{line}", fix=fix) from error
-            if not isinstance(row, dict):
-                raise SourceError("a line is no JSON object", where=f"{name}:{line}", fix="one object a line")
-            yield line, row
+            except ValueError:
+                row = None
+            yield line, row if isinstance(row, dict) else None
 
 
 @contextmanager

@@ -113,6 +113,7 @@ def test_stage_of_ones_own_in_readme_runs(here: Path) -> None:
     (here / "p.yaml").write_text(
         "name: own\nstages:\n- {use: ingest, files: a.jsonl}\n- {use: 'my_stage.py:MaxLength', limit: 20}\n"
     )
+    assert Pipeline.load("p.yaml", ["max_length.limit=7"]).stages[1].model_dump()["limit"] == 7
     for workers in ("1", "2"):
         told = CliRunner().invoke(main, ["run", "p.yaml", "--workers", workers, "--store", f"s{workers}"])
         assert told.exit_code == 0, told.output

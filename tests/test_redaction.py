@@ -109,7 +109,16 @@ def test_broken_line_names_itself_and_leaves_no_output(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as told:
         redact(str(source), str(tmp_path / "out.jsonl"), stage=Pii())
     assert told.value.where == "in.jsonl:2"
+    found = scan([str(source)], stage=Pii())
+    assert (len(found.documents), found.unsearched) == (1, ["in.jsonl:2"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl"]
+
+
+def test_redact_refuses_to_write_over_what_it_reads(tmp_path: Path) -> None:
+    source = written(tmp_path / "in.jsonl", ROWS)
+    with pytest.raises(ConfigError, match="the file that is read"):
+        redact(source, str(tmp_path / "x" / ".." / "in.jsonl"), stage=Pii())
+    assert read(tmp_path / "in.jsonl") == ROWS
 
 
 def test_redact_refuses_what_is_no_json_lines(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ import argparse
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench.bench_dedup import MemoryShard, grown, parsed, peak_mb, tables
+from tests.bench.bench_dedup import SHARD_ROWS, MemoryShard, grown, parsed, peak_mb
 
 KO = (
     *("이", "게시물", "안내문", "공지", "이용자", "여러분", "서비스", "운영", "정책", "자료", "문의", "담당", "부서"),
@@ -70,6 +70,16 @@ def planted(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[tupl
             told.append((place, notice))
         seen.add(number)
     return out, told
+
+
+def tables(rows: list[dict[str, Any]]) -> Iterator[Any]:
+    """Shards of documents."""
+    from datakit.schemas import table_from_rows
+
+    for start in range(0, len(rows), SHARD_ROWS):
+        shard = rows[start : start + SHARD_ROWS]
+        told = [{**row, "source": "bench", "position": start + place} for place, row in enumerate(shard)]
+        yield table_from_rows(told, "document")
 
 
 def ours(rows: list[dict[str, Any]]) -> tuple[list[str], dict[str, float], Any]:

@@ -67,7 +67,8 @@ class Select(CorpusStage):
     compare: tuple[Method, ...] = ()
     """Further methods for the table of choices; `ifd` costs two passes of the base model a row."""
     within: str | None = "lang"
-    """Column whose values keep their share of the rows: scores are compared within a value. null: all with all."""
+    """Column within whose values scores and lengths are compared, so that each keeps its share; null: all with all.
+    `random` and `diverse` look at all rows together."""
     base: str = "smollm2"
     """The base model that `ifd` asks: the one that will be trained. `smollm2`, a folder, a hub name, a .gguf file."""
     max_ifd: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0
