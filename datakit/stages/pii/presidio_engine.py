@@ -35,6 +35,8 @@ _LANGUAGE = "ko"
 _LEAST_SCORE = 0.4
 """Presidio's own floor, for its recognizers; ours never score less than 0.6."""
 _RULE_NAME = "rule"
+FOREIGN = "presidio"
+"""The rule of what a recognizer of Presidio's own finds."""
 
 
 def presidio_recognizers(
@@ -163,7 +165,9 @@ class PresidioFind:
                 "a Presidio recognizer timed out on a document", fix="use `engine: fast`; no text was passed on"
             )
         found = [self._span(result) for result in results]
-        kept = [span for span in found if self._entities is None or span.entity in self._entities]
+        # Recognizers that were named by hand are wanted, whatever types of ours are.
+        wanted = self._entities
+        kept = [span for span in found if wanted is None or span.entity in wanted or span.rule == FOREIGN]
         held = [span for span in kept if self._wishes.holds(span, fold(text[span.start : span.end]).text)]
         folded = fold(text)
         return resolve([*held, *in_original(folded, self._wishes.added(folded))])
@@ -180,4 +184,4 @@ class PresidioFind:
         if not rule and result.score >= SCORES[Evidence.CHECKSUM]:
             evidence = Evidence.CHECKSUM
         entity = FOREIGN_TYPES.get(result.entity_type, result.entity_type)
-        return Span(result.start, result.end, entity, rule or "presidio", evidence)
+        return Span(result.start, result.end, entity, rule or FOREIGN, evidence)
