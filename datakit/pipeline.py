@@ -123,6 +123,8 @@ class Pipeline(BaseModel):
                 problems += pipeline.problems()
                 if not problems:
                     return pipeline
+        elif isinstance(data.get("train"), dict):
+            problems += _train_problems(data["train"], "packed")  # what the rows will be is not known
         raise ConfigError(problems, where=where)
 
     def problems(self) -> list[Problem]:

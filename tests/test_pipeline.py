@@ -52,6 +52,14 @@ def test_every_problem_is_told_at_once() -> None:
     assert any("use: NAME" in line for line in told)
 
 
+def test_problems_of_stages_and_of_the_trainer_are_told_together() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Pipeline.from_dict({"name": "n", "stages": ["ingst"], "train": {"use": "lora", "rnk": 4}})
+    told = [problem.path for problem in caught.value.problems]
+    assert "stages[0]" in told
+    assert any(path.startswith("train") for path in told)
+
+
 def test_kinds_that_do_not_chain_name_the_missing_stage() -> None:
     told = problems({"name": "p", "stages": [ingest(), {"use": "pack"}]})
     assert told == ["stages[1] pack: `pack` takes tokens rows but gets document rows; add `tokenize` between"]
