@@ -66,12 +66,7 @@ class Threads:
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="datakit")
         waiting: deque[Future[R]] = deque()
         try:
-            for job in jobs:
-                waiting.append(pool.submit(work, job))
-                if len(waiting) >= 2 * self.workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            yield from _in_order(pool.submit, work, jobs, waiting, 2 * self.workers)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -91,12 +86,7 @@ class Processes:
         # loky renews a worker that has grown, which is fine, and warns of a leak, which is not what it is.
         warnings.filterwarnings("ignore", message="A worker (stopped|was restarted) while some jobs")
         try:
-            for job in jobs:
-                waiting.append(pool.submit(work, job))
-                if len(waiting) >= 2 * self.workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            yield from _in_order(pool.submit, work, jobs, waiting, 2 * self.workers)
         except TerminatedWorkerError as error:
             raise StageError(
                 "a worker process was killed, most often because memory ran out",
@@ -135,6 +125,16 @@ def suited(executor: Executor, frees_gil: bool) -> Executor:
     if frees_gil and isinstance(executor, Mixed) and executor.workers <= MOST_THREADS:
         return Threads(executor.workers)
     return executor
+
+
+def _in_order(submit: Any, work: Callable[[J], R], jobs: Iterable[J], waiting: deque[Any], most: int) -> Iterator[R]:
+    """Results in the order of the jobs, at most `most` of them in flight; `waiting` holds those that are."""
+    for job in jobs:
+        waiting.append(submit(work, job))
+        if len(waiting) >= most:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _settle(folder: str) -> None:
