@@ -6,10 +6,11 @@
     a record, unreadable                reading it                  taking it away
     a step whose shards are gone        its record                  taking the step away
     a version whose shards are gone     its manifest                nothing: its pipeline makes them again
-    a version's name, unreadable        reading it                  nothing: the pipeline publishes another
+    a version's name, unreadable        reading it                  setting it aside: the pipeline publishes another
     a stray half-written file           its name                    taking it away
 
-Nothing that can't be made again is ever taken away. Cost: one read of the store.
+Nothing that can't be made again is taken away: a name goes to the folder `aside`, which `gc` empties. Cost: one read of
+the store.
 """
 
 from __future__ import annotations
@@ -84,7 +85,10 @@ class _Damage:
 def _mended(store: Store, damages: Iterator[_Damage], mend: bool) -> Iterator[Finding]:
     for damage in damages:
         for path in damage.goes if mend else ():
-            store.remove(path)
+            if path.startswith("names/"):
+                store.set_aside(path)
+            else:
+                store.remove(path)
         remedy = (MENDED if mend else TAKEN) if damage.goes else AGAIN
         yield Finding(damage.path, damage.what, remedy)
 
@@ -104,7 +108,7 @@ def _record(store: Store, path: str, room: str, files: dict[str, int]) -> Iterat
     try:
         record = unsealed(store.content(path), RECORDS[room])
     except ValueError:
-        yield _Damage("this record can't be read", path, () if room == "names" else (path,))
+        yield _Damage("this record can't be read", path, (path,))
         return
     if isinstance(record, ShardRecord):
         data = file_of("objects", record.key, ".parquet")

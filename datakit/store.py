@@ -274,6 +274,11 @@ class Store:
         with self._explained(path), suppress(FileNotFoundError):
             self.fs.rm_file(f"{self.root}/{path}")
 
+    def set_aside(self, path: str) -> None:
+        """Move a file of the store, named as in `files`, to the folder `aside`, where nothing reads it."""
+        self._put(f"{self.root}/aside/{path}", self.content(path))
+        self.remove(path)
+
     def table(self, path: str) -> pa.Table:
         """A Parquet file of the store, named as in `files`; StoreError if it is damaged."""
         return self._read_parquet(f"{self.root}/{path}")

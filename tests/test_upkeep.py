@@ -166,7 +166,7 @@ def test_a_run_over_a_flipped_bit_stops_and_names_the_file(tmp_path: Path) -> No
     assert caught.value.where == str(path)
 
 
-def test_doctor_says_which_version_is_not_whole_and_takes_no_name_away(tmp_path: Path) -> None:
+def test_doctor_says_which_version_is_not_whole_and_sets_broken_names_aside(tmp_path: Path) -> None:
     made(tmp_path, ["a.txt"])
     store = Store(tmp_path / "store")
     shard = store.manifest("d").shards[0]
@@ -176,6 +176,9 @@ def test_doctor_says_which_version_is_not_whole_and_takes_no_name_away(tmp_path:
     (tmp_path / "store" / "objects" / ".tmp-1-2-x.parquet").write_text("half")
     seen = doctor(store, mend=True)
     remedies = {one.path: one.remedy for one in seen.findings}
-    assert remedies["d@2026.11.21.1"] == remedies["names/e@2026.11.21.1.json"] == "run its pipeline again"
-    assert remedies["objects/.tmp-1-2-x.parquet"] == MENDED
-    assert len(store.datasets()) == 2
+    assert remedies["d@2026.11.21.1"] == "run its pipeline again"
+    assert remedies["objects/.tmp-1-2-x.parquet"] == remedies["names/e@2026.11.21.1.json"] == MENDED
+    assert store.datasets() == ["d@2026.11.21.1"]
+    assert store.content("aside/names/e@2026.11.21.1.json") == b"{half"
+    assert made(tmp_path, ["a.txt"]).manifest.ref == "d@2026.11.21.1"
+    assert doctor(store).findings == ()
