@@ -25,6 +25,8 @@ from datakit.schemas import Message
 from datakit.shipped import GITIGNORE, shipped
 
 if TYPE_CHECKING:
+    from datakit.collecting import Collected
+    from datakit.doctoring import Diagnosis
     from datakit.redaction import Redaction, Scan
     from datakit.refreshing import RefreshResult
     from datakit.runner import RunResult, StepPlan
@@ -103,12 +105,14 @@ def run(
     tell: Callable[[str], None] | None = None,
 ) -> Done:
     """Run a pipeline into a store, publish the dataset, and train and evaluate if the file has `train:`."""
+    from datakit.lease import lease
     from datakit.runner import ignore, run
     from datakit.store import Store
 
     pipeline, heard = check(file, set=set), report or ignore
-    target = Store(store)
-    done = Done(run(pipeline, target, workers=workers, executor=executor, report=heard, tell=tell))
+    target = Store(store).prepare()
+    with lease(target, f"run {pipeline.name}"):
+        done = Done(run(pipeline, target, workers=workers, executor=executor, report=heard, tell=tell))
     if pipeline.train is not None:
         done.adapter = _train_for(pipeline, done.manifest, store, heard, tell)
         if pipeline.evaluate is not None:
@@ -309,6 +313,25 @@ def refresh(
     return refresh(pipeline, Store(store), train=train_new, report=heard, workers=workers, executor=executor)
 
 
+def gc(*, store: str = DEFAULT_STORE, dry_run: bool = False) -> Collected:
+    """Free the room of what no published version, newest run or adapter of the store needs."""
+    from datakit.collecting import gc
+    from datakit.store import Store
+
+    return gc(Store(store), dry_run=dry_run)
+
+
+def doctor(*, store: str = DEFAULT_STORE, mend: bool = False, report: Report | None = None) -> Diagnosis:
+    """Read every file of the store and name what is damaged; with `mend`, take away what the next run makes anew."""
+    from datakit.doctoring import doctor
+    from datakit.runner import ignore
+    from datakit.store import Store
+    from datakit.trainer import Event
+
+    heard = report or ignore
+    return doctor(Store(store), mend=mend, tick=lambda done, total: heard(Event("files", done, total)))
+
+
 def pii_scan(
     files: Sequence[str], settings: Mapping[str, Any] | None = None, *, text: str | None = None, id_field: str = "id"
 ) -> Scan:
@@ -361,7 +384,7 @@ def _train_for(
 
 
 __all__ = [
-    "Done", "as_json", "check", "compare", "datasets", "drops", "evaluate", "export", "generate", "index", "init",
-    "pii_redact", "pii_scan", "plan", "plugins", "refresh", "report", "rethreshold", "run", "show", "stages", "train",
-    "why",
+    "Done", "as_json", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "gc", "generate",
+    "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "refresh", "report", "rethreshold", "run", "show",
+    "stages", "train", "why",
 ]  # fmt: skip

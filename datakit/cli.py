@@ -309,6 +309,29 @@ def _by_the_clock(one_pass: Callable[[], None], every: str | None, cron: str | N
         refreshing.by_cron(cron, patient)
 
 
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@options("store", "json")
+def gc(dry_run: bool, store: str, as_json: bool) -> None:
+    """Free the room of what no version of the store needs."""
+    from datakit import api, upkeep
+
+    say(api.gc(store=store, dry_run=dry_run), as_json, upkeep.gc)
+
+
+@main.command()
+@click.option("--mend", is_flag=True, help="Take away what is damaged and can be made anew; then run again.")
+@options("store", "json")
+def doctor(mend: bool, store: str, as_json: bool) -> None:
+    """Read every file of the store, and name what is damaged."""
+    from datakit import api, upkeep
+    from datakit.progress import ProgressBars
+
+    with ProgressBars() as bars:
+        seen = api.doctor(store=store, mend=mend, report=bars.report)
+    say(seen, as_json, upkeep.doctor)
+
+
 @main.group()
 def pii() -> None:
     """Personal data in files, outside a pipeline: find it, or write a file without it."""

@@ -54,6 +54,8 @@ class StoredCorpus:
     stage: str = ""
     tick: Tick = field(default=lambda done: None)
     key: str = ""
+    parts: dict[str, None] = field(default_factory=dict)
+    """Keys of the parts that the stage asked for, in their order, each once."""
 
     def map(
         self, work: TableWork, settings: Mapping[str, Any], *, part: str, columns: Sequence[str] | None = None
@@ -65,6 +67,7 @@ class StoredCorpus:
         )
         for done, key in enumerate(self.executor.map(run_part, jobs), start=1):
             self.tick(done)
+            self.parts[key] = None
             table = self.store.part(key)
             if table is None:
                 raise StageError(f"{self.stage}: a stored part vanished", fix="run again")
@@ -133,7 +136,7 @@ class StoredOutbox:
         for name, count in counts.items():
             setattr(self.stats, name, getattr(self.stats, name) + count)
 
-    def close(self, key: str) -> StepRecord:
+    def close(self, key: str, parts: Iterable[str] = ()) -> StepRecord:
         """Check the law and write the step's record."""
         checked(self.stage, self.stats)
         step = StepRecord(
@@ -142,5 +145,6 @@ class StoredOutbox:
             shards=tuple(record.key for record in self.records),
             stats=self.stats.as_dict(),
             notes=self.notes,
+            parts=tuple(sorted(parts)),
         )
         return self.store.put_step(step, joined(self.drops))

@@ -5,10 +5,11 @@ Keys are blake2b hex (see canon). A record is written after the data it speaks o
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from datakit.canon import canonical, digest_bytes
 from datakit.schemas import Kind
 
 STORE_FORMAT = 2
@@ -19,6 +20,24 @@ class Record(BaseModel):
     """Base of all records: frozen, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+R = TypeVar("R", bound=Record)
+SEAL = b',"seal":"'
+
+
+def sealed(record: Record) -> bytes:
+    """A record as JSON, with a digest of itself at its end: a flipped bit in it must not pass for a figure."""
+    body = canonical(record.model_dump(mode="json"))
+    return body[:-1] + SEAL + digest_bytes(body).encode() + b'"}'
+
+
+def unsealed(data: bytes, cls: type[R]) -> R:
+    """The record in the bytes that `sealed` gave (or in JSON without a seal); ValueError if they were changed."""
+    body, seal, digest = data.rpartition(SEAL)
+    if seal and digest != digest_bytes(body + b"}").encode() + b'"}':
+        raise ValueError("the record is not what was written")
+    return cls.model_validate_json(body + b"}" if seal else data)
 
 
 class PassRecord(Record):
@@ -46,6 +65,8 @@ class ShardRecord(Record):
     passes: tuple[PassRecord, ...] = ()
     drops: int = 0
     """Rows in the drop sidecar; 0: there is no sidecar."""
+    drops_digest: str = ""
+    """Content digest of the drop sidecar."""
     source: str = ""
     """The file, or the files, that this shard was read from, for messages; "" behind a corpus stage."""
 
@@ -58,8 +79,12 @@ class StepRecord(Record):
     shards: tuple[str, ...]
     stats: dict[str, Any]
     drops: int = 0
+    drops_digest: str = ""
+    """Content digest of the drop sidecar."""
     notes: dict[str, Any] = {}
     """Small findings for people: duplicate clusters, packing efficiency, encodings. Never text of a document."""
+    parts: tuple[str, ...] = ()
+    """Keys of the per-shard work that the stage kept (signatures, tokens): `gc` keeps it as long as the step."""
 
 
 class StageReport(Record):

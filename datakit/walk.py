@@ -249,7 +249,7 @@ class Walk:
         self.report(Event(stage.name, 0, shards, {"rows": rows}))
         stage.run(corpus, out)
         self.report(Event(stage.name, shards, shards, {"rows": rows}))
-        return out.close(key)
+        return out.close(key, corpus.parts)
 
     def _ticks(self, stage: Stage) -> Callable[[int], None]:
         """Tells how many of the shards in front of a stage are done."""

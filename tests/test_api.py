@@ -134,6 +134,8 @@ PAIRS = {
         ["generate", "trained", "--prompt", "안녕", "--prompt", "Hi", "--max-new-tokens", "1", "--base"],
     ),
     "refresh": Pair(lambda: api.refresh("r.yaml"), ["refresh", "r.yaml"]),
+    "gc": Pair(lambda: api.gc(dry_run=True), ["gc", "--dry-run"]),
+    "doctor": Pair(lambda: api.doctor(mend=True), ["doctor", "--mend"]),
     "pii_redact": Pair(
         lambda: api.pii_redact("자료.jsonl", "out.jsonl", {"operator": "mask"}, text="text"),
         ["pii", "redact", "자료.jsonl", "out.jsonl", "--set", "operator=mask", "--text", "text"],

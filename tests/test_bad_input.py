@@ -176,7 +176,7 @@ def test_a_damaged_store_is_a_store_error_that_names_the_file(here: Path) -> Non
     shard = next(path for path in sorted(Path("store/objects").rglob("*.parquet")) if "drops" not in path.name)
     for place in (*Path("store/objects").rglob("*.parquet"), *Path("store/names").glob("*.json")):
         place.write_bytes(b"broken " + SECRET.encode())
-    keeps_the_secret(call("run", "p.yaml"), "nothing").is_an_error(6, "damaged", "delete")
+    keeps_the_secret(call("run", "p.yaml"), "nothing").is_an_error(6, "damaged", "doctor")
     keeps_the_secret(call("show", "p", "--raw"), "nothing").is_an_error(6, "damaged", "store/names")
     assert shard.exists()
 

@@ -32,9 +32,12 @@ FLOORS = (
         "refreshing",
         "thresholds",
         "redaction",
+        "reaching",
+        "collecting",
+        "doctoring",
     ),
     ("api",),
-    ("progress", "display", "findings"),
+    ("progress", "display", "findings", "upkeep"),
     ("commandline",),
     ("cli", "__main__"),
 )

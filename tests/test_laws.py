@@ -32,7 +32,7 @@ import pytest
 
 from datakit import api, work
 from datakit.canon import digest_file
-from datakit.manifests import DatasetManifest, ShardRecord, StageReport, StepRecord
+from datakit.manifests import DatasetManifest, ShardRecord, StageReport, StepRecord, unsealed
 from datakit.outcome import StageStats
 from datakit.pipeline import Pipeline
 from datakit.registry import stage_class
@@ -372,7 +372,7 @@ def torn(root: Path) -> list[str]:
     """Records that speak of something that isn't there whole, and data that can't be read."""
     found = []
     for path in root.glob("objects/*/*.json"):
-        record, data = ShardRecord.model_validate_json(path.read_bytes()), path.with_suffix(".parquet")
+        record, data = unsealed(path.read_bytes(), ShardRecord), path.with_suffix(".parquet")
         if not data.is_file() or digest_file(data) != record.digest:
             found.append(data.name)
         sidecars = ["drops"] * bool(record.drops)
@@ -380,7 +380,7 @@ def torn(root: Path) -> list[str]:
         found += [key for key in measured if not (root / "signals" / key[:2] / f"{key}.parquet").is_file()]
         found += [f"{path.stem}.{name}" for name in sidecars if not path.with_suffix(f".{name}.parquet").is_file()]
     for path in root.glob("steps/*/*.json"):
-        step = StepRecord.model_validate_json(path.read_bytes())
+        step = unsealed(path.read_bytes(), StepRecord)
         found += [key for key in step.shards if not (root / "objects" / key[:2] / f"{key}.json").is_file()]
         found += [f"{step.key}.drops"] * (bool(step.drops) and not path.with_suffix(".drops.parquet").is_file())
     for path in root.rglob("*.parquet"):
@@ -439,7 +439,7 @@ def test_torn_and_missing_files_are_found(copied: Place) -> None:
     half.write_bytes(half.read_bytes()[:-7])
     gone.unlink()
     step = next(path for path in copied.root.glob("steps/*/*.json") if b'"shards":[]' not in path.read_bytes())
-    shard = StepRecord.model_validate_json(step.read_bytes()).shards[0]
+    shard = unsealed(step.read_bytes(), StepRecord).shards[0]
     (copied.root / "objects" / shard[:2] / f"{shard}.json").unlink()
     found = torn(copied.root)
     assert half.name in found
