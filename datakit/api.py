@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
@@ -307,10 +307,34 @@ def refresh(
 
     pipeline, heard = check(file, set=set), report or ignore
 
-    def train_new(manifest: DatasetManifest) -> AdapterArtifact:
-        return _train_for(pipeline, manifest, store, heard)
+    def train_new(manifest: DatasetManifest, out: Path) -> AdapterArtifact:
+        return _train_for(pipeline, manifest, store, heard, out=out)
 
-    return refresh(pipeline, Store(store), train=train_new, report=heard, workers=workers, executor=executor)
+    def judge(adapter: Path) -> float:
+        assert pipeline.evaluate is not None
+        found = evaluate(adapter, rows=pipeline.evaluate.rows, samples=0, report=heard)
+        return float(found["adapter_loss"])
+
+    compared = judge if pipeline.evaluate else None
+    target = Store(store)
+    return refresh(pipeline, target, train=train_new, judge=compared, report=heard, workers=workers, executor=executor)
+
+
+def schedule(
+    file: str | Path, *, form: Literal["systemd", "cron"] = "systemd", at: str = "03:00", store: str = DEFAULT_STORE
+) -> str:
+    """The systemd units, or the crontab line, that refresh FILE every day at a time of day; nothing is installed."""
+    from datakit.refreshing.clock import schedule
+
+    return schedule(Path(file), check(file).name, store, form, at)
+
+
+def rollback(dataset: str, *, to: str | None = None, store: str = DEFAULT_STORE) -> DatasetManifest:
+    """Make an older version of DATASET the newest again: `to`, else the one before the newest."""
+    from datakit.refreshing.withdrawing import rollback
+    from datakit.store import Store
+
+    return rollback(dataset, Store(store), to=to)
 
 
 def gc(*, store: str = DEFAULT_STORE, dry_run: bool = False) -> Collected:
@@ -376,15 +400,18 @@ def _train_for(
     store: str,
     report: Report,
     tell: Callable[[str], None] | None = None,
+    out: Path | None = None,
 ) -> AdapterArtifact:
+    from datakit.refreshing import adapter_folder
+
     section = dict(pipeline.train or {})
     section.setdefault("seed", pipeline.seed)
-    out = section.get("out", f"adapters/{pipeline.name}")
+    out = out or adapter_folder(pipeline)
     return train(manifest, str(section["use"]), section, out=out, store=store, report=report, tell=tell)
 
 
 __all__ = [
     "Done", "as_json", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "gc", "generate",
-    "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "refresh", "report", "rethreshold", "run", "show",
-    "stages", "train", "why",
+    "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "refresh", "report", "rethreshold", "rollback", "run",
+    "schedule", "show", "stages", "train", "why",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Literal
 
 import click
 
@@ -275,7 +276,7 @@ def refresh(
 
     With --every or --cron and --json each pass prints one line.
     """
-    from datakit import api, display
+    from datakit import api, upkeep
     from datakit.progress import ProgressBars
 
     def one_pass() -> None:
@@ -283,7 +284,7 @@ def refresh(
             result = api.refresh(
                 file, store=store, workers=workers, executor=executor, set=overrides, report=bars.report
             )
-        say(result, as_json, display.refresh)
+        say(result, as_json, upkeep.refresh)
 
     if every is None and cron is None:
         one_pass()
@@ -294,19 +295,45 @@ def refresh(
 
 def _by_the_clock(one_pass: Callable[[], None], every: str | None, cron: str | None) -> None:
     """Passes for ever: a refused or failed one is told in one line, and the clock goes on."""
-    from datakit import refreshing
     from datakit.errors import DatakitError
+    from datakit.refreshing import clock
 
     def patient() -> None:
         try:
             one_pass()
         except DatakitError as error:
-            click.echo(refreshing.failed(error), err=True)
+            click.echo(clock.failed(error), err=True)
 
     if every is not None:
-        refreshing.every(every, patient)
+        clock.every(every, patient)
     elif cron is not None:
-        refreshing.by_cron(cron, patient)
+        clock.by_cron(cron, patient)
+
+
+@main.command()
+@click.argument("file")
+@click.option("--cron", "form", flag_value="cron", help="A line for crontab.")
+@click.option(
+    "--systemd", "form", flag_value="systemd", default="systemd", help="A systemd service and timer (default)."
+)
+@click.option("--at", default="03:00", show_default=True, metavar="HH:MM", help="Time of day.")
+@options("store", "json")
+def schedule(file: str, form: Literal["systemd", "cron"], at: str, store: str, as_json: bool) -> None:
+    """Print what makes this machine's scheduler refresh FILE every day; nothing is installed."""
+    from datakit import api, display
+
+    say(api.schedule(file, form=form, at=at, store=store), as_json, display.line)
+
+
+@main.command()
+@click.argument("dataset")
+@click.option("--to", metavar="VERSION", help="The version to go back to (default: the one before the newest).")
+@options("store", "json")
+def rollback(dataset: str, to: str | None, store: str, as_json: bool) -> None:
+    """Make an older version of DATASET the newest again; what came after it is not published again."""
+    from datakit import api, upkeep
+
+    say(api.rollback(dataset, to=to, store=store), as_json, upkeep.rollback)
 
 
 @main.command()

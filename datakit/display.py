@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from datakit.manifests import AdapterArtifact
     from datakit.pipeline import Pipeline
     from datakit.redaction import Redaction, Scan
-    from datakit.refreshing import RefreshResult
     from datakit.runner import StepPlan
 
 LONGEST_CELL = 2000
@@ -196,20 +195,6 @@ def answers(found: Sequence[dict[str, str]]) -> None:
         line(f"> {one['prompt']}")
         line(one["answer"])
         line()
-
-
-def refresh(result: RefreshResult) -> None:
-    """What a pass did."""
-    if result.published is None:
-        funnel(result.run.manifest.stages)
-        line(f"nothing published: {result.run.manifest.ref} holds the same rows")
-        return
-    funnel(result.run.manifest.stages)
-    line(f"published {result.published}")
-    if result.removed:
-        line(f"removed the names {', '.join(result.removed)}")
-    if result.adapter is not None:
-        adapter(result.adapter)
 
 
 def pairs(found: dict[str, Any]) -> None:

@@ -83,6 +83,8 @@ class StepRecord(Record):
     """Content digest of the drop sidecar."""
     notes: dict[str, Any] = {}
     """Small findings for people: duplicate clusters, packing efficiency, encodings. Never text of a document."""
+    sources: tuple[tuple[str, str], ...] = ()
+    """Name and content digest of each file that a source stage read."""
     parts: tuple[str, ...] = ()
     """Keys of the per-shard work that the stage kept (signatures, tokens): `gc` keeps it as long as the step."""
 

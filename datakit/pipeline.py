@@ -37,6 +37,23 @@ class Gates(BaseModel):
     """Fewest rows of a version that may be published."""
     max_drop_shift: float | None = Field(None, ge=0, le=1)
     """Largest change of any stage's drop share against the version before, 0 to 1."""
+    max_pii_rate: float | None = Field(None, ge=0)
+    """Most personal values that `pii` may find, on average a row."""
+    max_cost_usd: float | None = Field(None, ge=0)
+    """Most that teachers may have cost, in US dollars, over all `synthesize` stages."""
+    val_loss_not_worse_by: float | None = Field(None, ge=0)
+    """How much worse the new adapter's loss on the rows of `evaluate:` may be than the last one's: 0.02 means 2 %."""
+
+
+class Hooks(BaseModel):
+    """Who is told of a pass: a command (its words split as a shell would, but no shell) or a URL that gets a POST."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    published: str | None = None
+    """Command or http(s) URL told of a new version; the news is JSON, on stdin or as the body."""
+    refused: str | None = None
+    """Command or http(s) URL told that a gate held a version back."""
 
 
 class Refresh(BaseModel):
@@ -45,11 +62,14 @@ class Refresh(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     train: bool = False
-    """Train a new adapter whenever a new version is published (needs a `train:` section)."""
+    """Train a new adapter for every new version (needs a `train:` section). With `evaluate:` it is compared with the
+    last one on the same held-out rows, and the better of the two stays in the adapter's folder."""
     keep: int = Field(5, ge=1)
     """How many published versions to keep by name; older names are removed, their shards stay."""
     gates: Gates = Gates()
     """What must hold before a version is published."""
+    hooks: Hooks = Hooks()
+    """Who is told what a pass did."""
 
 
 class Evaluate(BaseModel):
@@ -148,7 +168,17 @@ class Pipeline(BaseModel):
             found.append(
                 Problem("refresh.train", "there is no `train:` section", "add one, or set refresh.train: false")
             )
+        if self.refresh is not None and self.refresh.gates.val_loss_not_worse_by is not None:
+            found += self._loss_gate_problems(self.refresh)
         return found
+
+    def _loss_gate_problems(self, refresh: Refresh) -> list[Problem]:
+        path = "refresh.gates.val_loss_not_worse_by"
+        if not refresh.train:
+            return [Problem(path, "no adapter is trained, so none has a loss", "set refresh.train: true")]
+        if self.evaluate is None:
+            return [Problem(path, "there are no rows to compare adapters on", "add `evaluate: {rows: FILE}`")]
+        return []
 
     def kinds(self) -> list[Kind]:
         """The kind of rows after each stage."""

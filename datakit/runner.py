@@ -191,7 +191,7 @@ def _manifest(pipeline: Pipeline, walk: Walk, store: Store, now: datetime) -> Da
     last = store.latest(pipeline.name)
     return DatasetManifest(
         name=pipeline.name,
-        version=_next_version(pipeline.name, store, now),
+        version=next_version(pipeline.name, store, now),
         kind=walk.kind,
         digest=key_of(walk.kind, [shard.digest for shard in walk.shards if shard.rows]),
         rows=sum(shard.rows for shard in walk.shards),
@@ -204,9 +204,11 @@ def _manifest(pipeline: Pipeline, walk: Walk, store: Store, now: datetime) -> Da
     )
 
 
-def _next_version(name: str, store: Store, now: datetime) -> str:
-    day = now.strftime("%Y.%m.%d")
+def next_version(name: str, store: Store, now: datetime) -> str:
+    """The next free version of a dataset on a day: YYYY.MM.DD.n."""
     taken = [VERSION.match(ref.rpartition("@")[2]) for ref in store.datasets() if ref.rpartition("@")[0] == name]
+    # A clock that was set back must not give a version that sorts before the newest one.
+    day = max(now.strftime("%Y.%m.%d"), *(match["day"] for match in taken if match), "")
     counts = [int(match["count"]) for match in taken if match and match["day"] == day]
     return f"{day}.{max(counts, default=0) + 1}"
 

@@ -234,6 +234,18 @@ class Store:
         found = [self._read_record(path, DatasetManifest) for path in paths if path.endswith(".json")]
         return [manifest for manifest in found if manifest]
 
+    def withdraw(self, name: str, digests: Sequence[str]) -> None:
+        """Remember versions of a dataset, by their digests, that a refresh must not publish again."""
+        known = sorted({*self.withdrawn(name), *digests})
+        self._put(f"{self.root}/runs/withdrawn/{name}.json", canonical(known))
+
+    def withdrawn(self, name: str) -> frozenset[str]:
+        """Digests of versions of a dataset that were rolled back."""
+        try:
+            return frozenset(json.loads(self.fs.cat_file(f"{self.root}/runs/withdrawn/{name}.json")))
+        except FileNotFoundError:
+            return frozenset()
+
     def unpublish(self, ref: str) -> None:
         """Remove a version's name; its shards stay."""
         self.fs.rm_file(f"{self.root}/names/{ref}.json")

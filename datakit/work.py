@@ -87,7 +87,8 @@ def reading_source(job: SourceJob) -> Generator[ShardRecord, None, StepRecord]:
                 passed = PassRecord(stage=job.stage.name, key=key, stats=one.as_dict())
                 yield job.store.put_shard(table, job.kind, key=key, source=job.source, passes=(passed,))
                 keys.append(key)
-    step = StepRecord(key=job.key, stage=job.stage.name, shards=tuple(keys), stats=stats.as_dict())
+    sources = tuple((source.name, source.digest) for source in job.group)
+    step = StepRecord(key=job.key, stage=job.stage.name, shards=tuple(keys), stats=stats.as_dict(), sources=sources)
     return job.store.put_step(step, joined(drops))
 
 

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from datakit.pipeline import Pipeline
 from tests.command_line import call, pipeline_file
 from tests.trainers_of_ones_own import OWN
 
+FIRST = f"{datetime.now(UTC):%Y.%m.%d}.1"
+"""The version that the project's pipelines publish first."""
 PARROT = f"{OWN}:Parrot"
 HEARD = {"report", "tell"}
 """Parameters for a listener: the command draws progress bars instead."""
@@ -134,6 +136,8 @@ PAIRS = {
         ["generate", "trained", "--prompt", "안녕", "--prompt", "Hi", "--max-new-tokens", "1", "--base"],
     ),
     "refresh": Pair(lambda: api.refresh("r.yaml"), ["refresh", "r.yaml"]),
+    "schedule": Pair(lambda: api.schedule("r.yaml", form="cron"), ["schedule", "r.yaml", "--cron"]),
+    "rollback": Pair(lambda: api.rollback("p", to=FIRST), ["rollback", "p", "--to", FIRST]),
     "gc": Pair(lambda: api.gc(dry_run=True), ["gc", "--dry-run"]),
     "doctor": Pair(lambda: api.doctor(mend=True), ["doctor", "--mend"]),
     "pii_redact": Pair(

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from datakit import api, errors, refreshing
+from datakit import api, errors
 from datakit.cli import main
 from datakit.errors import ConfigError, DatakitError, Problem
 from datakit.lease import lease
 from datakit.progress import ProgressBars
+from datakit.refreshing import clock
 from datakit.store import Store
 from datakit.trainer import Event
 from tests.command_line import call, pipeline_file
@@ -224,7 +225,7 @@ def test_clock_goes_on_after_a_failed_pass(rows: Path, monkeypatch: pytest.Monke
         if len(slept) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(refreshing.time, "sleep", sleep)
+    monkeypatch.setattr(clock.time, "sleep", sleep)
     told = call("refresh", "p.yaml", "--every", "1h", "--json")
     assert (told.code, all(0 < seconds <= 3600 for seconds in slept)) == (130, True)
     passes = [json.loads(line) for line in told.out.splitlines()]
