@@ -32,7 +32,7 @@ from tests.pii_draws import ALNUM, draw, some
 from tests.pii_values import TYPES, make
 
 DATA = Path(__file__).parent / "data"
-SETS = ("dev", "heldout")
+SETS = ("dev", "heldout", "fresh")
 _PARTICLES = "은 는 이 가 을 를 에 에게 에서 으로 로 의 도 만 와 과 이나 까지 부터 입니다 이고 라고"
 _STRESSED = "EMAIL MOBILE LANDLINE INTL RRN FRN PASSPORT DRIVER BRN CORP ACCOUNT CARD PLATE IPV4"
 _BANKS = "국민 신한 우리 하나 농협 기업 카카오뱅크 토스뱅크 케이뱅크 새마을금고 우체국 SC제일"
