@@ -96,6 +96,7 @@ def intl_phone(value: str) -> bool:
 RULES = (
     Rule(
         id="email",
+        solid=True,
         firm=True,
         entity="EMAIL",
         pattern=rf"{_LOCAL}@{_DOMAIN}",
@@ -106,6 +107,7 @@ RULES = (
     ),
     Rule(
         id="email_hangul",
+        solid=True,
         firm=True,
         entity="EMAIL",
         pattern=rf"[가-힣]{{1,12}}@{_DOMAIN}",
@@ -116,6 +118,7 @@ RULES = (
     ),
     Rule(
         id="url_login",
+        solid=True,
         entity="URL_CREDENTIAL",
         pattern=r"[A-Za-z][A-Za-z0-9+.-]{1,15}://[^\s/@:\"'<>\[]{0,64}:[^\s/@\"'<>\[]{1,128}@[!-&(-;=?-Z_a-z~]{1,512}",
         needles=("://",),
@@ -125,6 +128,7 @@ RULES = (
     ),
     Rule(
         id="url_query",
+        solid=True,
         entity="URL_CREDENTIAL",
         pattern=(
             r"[?&](?i:access_token|auth_token|token|api_?key|key|password|passwd|pwd|session(?:_?id)?|sid|secret|signature|sig"
