@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from datakit.stages.pii import checksums
 from datakit.stages.pii.rules import LEFT, RIGHT, Rule
@@ -70,7 +71,13 @@ def secret_value(value: str) -> bool:
     if value.isdigit():
         return len(value) >= 4
     mixed = any(char.isdigit() for char in value) or any(char in "!@#$%^&*" for char in value)
-    return len(value) >= 6 and mixed and any(char.isalnum() for char in value) and "(" not in value
+    return len(value) >= 6 and (mixed or _drawn(value)) and any(char.isalnum() for char in value) and "(" not in value
+
+
+def _drawn(value: str) -> bool:
+    """Twenty letters or more whose case changes at every third or more often: drawn, not camelCase words."""
+    changes = sum(one.isupper() != two.isupper() for one, two in pairwise(value))
+    return len(value) >= 20 and changes * 3 >= len(value)
 
 
 def shows_something(value: str) -> bool:
@@ -272,6 +279,28 @@ RULES = (
         needles=_ASSIGNED_ENDS,
         back=4,
         ahead=290,
+        guard=secret_value,
+        labelled=True,
+    ),
+    Rule(
+        id="secret_option",
+        entity="SECRET",
+        pattern=(
+            r"(?:(?:mysql(?:dump|admin|import|check|sh)?|mariadb(?:-[a-z]{2,12})?)\s(?:[^\n;]{0,160}?\s)?-p[\"']?(?P<v>[^\s\"'`]{3,64})"
+            r"|sshpass\s+-p\s?[\"']?(?P<w>[^\s\"'`]{3,64}))"
+        ),
+        needles=("mysql", "mariadb", "sshpass"),
+        ahead=260,
+        guard=shows_something,
+        labelled=True,
+    ),
+    Rule(
+        id="secret_login",
+        entity="SECRET",
+        pattern=r"(?:\s-u|--user)[ =]?[\"']?[^\s:\"'`]{1,64}:(?P<v>[^\s\"'`/:]{3,64})(?=[\"'\s]|$)",
+        needles=("-u ", "-u'", '-u"', "--user"),
+        back=2,
+        ahead=140,
         guard=secret_value,
         labelled=True,
     ),

@@ -262,7 +262,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     ),
     "CORP_NO": words("corporate_registration_number corporate_number corporate_no corp_number corp_no"),
     "PHONE": words(
-        "phone phones telephone tel mobile cell cellphone cell_phone fax call calling contact text whatsapp sms hotline dial ring phone_number office registered landline"
+        "phone phones telephone tel mobile cell cellphone cell_phone fax call calling contact text whatsapp sms the_number my_number your_number this_number hotline dial ring phone_number office registered landline"
     ),
     "BANK_ACCOUNT": words(
         "account_number account_no bank_account acct acct_no account routing_number sort_code a/c deposit"
@@ -275,7 +275,7 @@ LABELS: dict[str, tuple[str, ...]] = {
         "license_plate licence_plate plate plates plate_number plate_no car_number car_no vehicle_number vehicle_no"
     ),
     VETO: (
-        *("created_at", "updated_at", "ts", "chrome/", "safari/", "firefox/", "edg/", "opr/", "whale/", "version/"),
+        *("created at", "updated at", "ts", "chrome/", "safari/", "firefox/", "edg/", "opr/", "whale/", "version/"),
         *words(
             """
         order orders order_number order_no order_id invoice invoice_number invoice_no tracking tracking_number reference ref ref_no serial serial_number
