@@ -46,9 +46,7 @@ _SHUT = (
 )
 """What ends a name that has no sign of its own: a comma, a bracket, the end of the line, a particle."""
 _NAME_END = rf"(?=(?:{_ENDING})|[^가-힣]|$)"
-_FULL_NAME = (
-    rf"(?:(?:{_COMPOUND})[가-힣]{{1,2}}|[{SURNAMES}][가-힣]{{2}}|[{SURNAMES}][가-힣]|[{SURNAMES}] [가-힣]{{2}})"
-)
+NAME = rf"(?:(?:{_COMPOUND})[가-힣]{{1,2}}|[{SURNAMES}][가-힣]{{2}}|[{SURNAMES}][가-힣]|[{SURNAMES}] [가-힣]{{2}})"
 _PERSON_LABELS = (
     "이름|성명|성함|고객명|회원명|환자명?|담당 (?:교사|간호사|의사|교수)|담임(?: ?교사)?|담당자명?|예금주명?|신청인|신청자명?|수령인|수취인|수신인|받는 ?분|받는 ?사람|받으실 ?분|보내는 ?분|보내는 ?사람"
     "|대표자명?|대표이사|보호자명?|작성자|주문자명?|구매자명?|입금자명?|계약자명?|피보험자|세대주|예약자명?|학생명|직원명|참석자|발신인|문의자"
@@ -103,7 +101,7 @@ RULES = (
     Rule(
         id="name_field",
         entity="PERSON",
-        pattern=(rf"(?:{_PERSON_LABELS}){SAID}(?P<v>{_FULL_NAME}){_NAME_END}"),
+        pattern=(rf"(?:{_PERSON_LABELS}){SAID}(?P<v>{NAME}){_NAME_END}"),
         needles=tuple(
             f"{label}{sign}"
             for label in _PERSON_NEEDLES
@@ -117,7 +115,7 @@ RULES = (
     Rule(
         id="name_topic",
         entity="PERSON",
-        pattern=rf"(?:{_PERSON_LABELS})[은는]\s(?P<v>{_FULL_NAME})(?=(?:{_COPULA})|\()",
+        pattern=rf"(?:{_PERSON_LABELS})[은는]\s(?P<v>{NAME})(?=(?:{_COPULA})|\()",
         needles=tuple(f"{label}{topic}" for label in _PERSON_NEEDLES for topic in "은는"),
         ahead=44,
         guard=korean_name,

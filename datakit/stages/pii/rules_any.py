@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 
 from datakit.stages.pii import checksums
-from datakit.stages.pii.rules import LEFT, RIGHT, Rule
+from datakit.stages.pii.rules import LEFT, RIGHT, Rule, trie
 
 _LETTER = "A-Za-z\u00c0-\u024f\u0370-\u052f"
 _LOCAL = f"(?:[{_LETTER}0-9](?:[{_LETTER}0-9._%+'-]{{0,63}}))"
@@ -60,9 +60,10 @@ _ASSIGNED_ENDS = (
 )  # fmt: skip
 
 
-_QUERY_NEEDLES = (
-    "token=", "key=", "password=", "passwd=", "pwd=", "session=", "sessionid=", "session_id=", "sid=", "secret=", "signature=", "sig=",
-    "mail=", "phone=", "tel=", "mobile=", "name=", "user=", "userid=", "user_id=", "birth=", "ssn=", "jumin=",
+_QUERY_WORDS = (
+    "access_token", "auth_token", "token", "api_key", "apikey", "key", "password", "passwd", "pwd", "session", "sessionid", "session_id", "sid",
+    "secret", "signature", "sig", "email", "mail", "phone", "tel", "mobile", "name", "user", "userid", "user_id", "username", "user_name", "birth",
+    "ssn", "jumin",
 )  # fmt: skip
 
 
@@ -137,12 +138,9 @@ RULES = (
         id="url_query",
         solid=True,
         entity="URL_CREDENTIAL",
-        pattern=(
-            r"[?&](?i:access_token|auth_token|token|api_?key|key|password|passwd|pwd|session(?:_?id)?|sid|secret|signature|sig"
-            r"|e?mail|phone|tel|mobile|name|user(?:_?(?:id|name))?|birth|ssn|jumin)=(?P<v>[^\s&#\"'<>\[\]가-힣)]{3,512})"
-        ),
-        needles=_QUERY_NEEDLES,
-        back=20,
+        pattern=(rf"[?&](?i:{trie(_QUERY_WORDS)})=(?P<v>[^\s&#\"'<>\[\]가-힣)]{{3,512}})"),
+        needles=tuple(f"{sign}{word}=" for sign in "?&" for word in _QUERY_WORDS),
+        back=1,
         ahead=514,
         guard=shows_something,
         labelled=True,
@@ -286,8 +284,8 @@ RULES = (
         id="secret_option",
         entity="SECRET",
         pattern=(
-            r"(?:(?:mysql(?:dump|admin|import|check|sh)?|mariadb(?:-[a-z]{2,12})?)\s(?:[^\n;]{0,160}?\s)?-p[\"']?(?P<v>[^\s\"'`]{3,64})"
-            r"|sshpass\s+-p\s?[\"']?(?P<w>[^\s\"'`]{3,64}))"
+            r"(?:(?:mysql(?:dump|admin|import|check|sh)?|mariadb(?:-[a-z]{2,12})?)\s(?:[^\n;]{0,160}?\s)?-p[\"']?(?P<v>(?![\[<${*])[^\s\"'`]{3,64})"
+            r"|sshpass\s+-p\s?[\"']?(?P<w>(?![\[<${*])[^\s\"'`]{3,64}))"
         ),
         needles=("mysql", "mariadb", "sshpass"),
         ahead=260,
@@ -297,7 +295,7 @@ RULES = (
     Rule(
         id="secret_login",
         entity="SECRET",
-        pattern=r"(?:\s-u|--user)[ =]?[\"']?[^\s:\"'`]{1,64}:(?P<v>[^\s\"'`/:]{3,64})(?=[\"'\s]|$)",
+        pattern=r"(?:\s-u|--user)[ =]?[\"']?[^\s:\"'`]{1,64}:(?P<v>(?![\[<${*])[^\s\"'`/:]{3,64})(?=[\"'\s]|$)",
         needles=("-u ", "-u'", '-u"', "--user"),
         back=2,
         ahead=140,
