@@ -50,7 +50,7 @@ def value_of(entity: str, rng: random.Random) -> tuple[str, str]:
     return whole, whole.rsplit(" ", 1)[-1] if entity in NAMED_BY_LABEL else whole
 
 
-# --- size: one long line, and text made to be slow ---------------------------------------------------------------------
+# --- size: one long line, and text made to be slow --------------------------------------------------------------------
 
 
 def long_line(characters: int, step: int) -> tuple[str, list[tuple[int, int]]]:
@@ -165,7 +165,7 @@ def test_work_that_grows_with_the_square_is_seen(monkeypatch: pytest.MonkeyPatch
     assert work.of("@" * 8_000)[1] > 32 * work.of("@" * 1_000)[1]
 
 
-# --- over the cap ------------------------------------------------------------------------------------------------------
+# --- over the cap -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_document_over_the_candidate_cap_is_quarantined_and_named_in_a_run(here:
     assert told.code == 0, told.err
     assert told.json["rows"] == 2
     assert [stage["rules"] for stage in told.json["stages"] if stage["id"] == "pii"] == [{"pii_limit": 1}]
-    story = call("why", "dense", "--json").json["story"]
+    story = call("why", "a.jsonl:2", "--json").json["story"]
     assert [(line["what"], line["rule"]) for line in story if line["stage"] == "pii"] == [("dropped", "pii_limit")]
     assert "5678" not in call("show", "p", "--json").out
 
@@ -198,7 +198,9 @@ def test_row_over_the_candidate_cap_is_named_and_left_out_by_redact_and_scan(her
     call("pii", "redact", source, "out.jsonl").is_an_error(4, "1 of 3 rows", "line 2")
     assert [json.loads(line)["id"] for line in Path("out.jsonl").read_text().splitlines()] == ["calm", "mail"]
     scanned = call("pii", "scan", source, "--json").is_an_error(4, "a.jsonl:2")
-    assert [json.loads(line)["id"] for line in scanned.out.splitlines()] == ["calm", "mail"]
+    *found, error = map(json.loads, scanned.out.splitlines())
+    assert [one["id"] for one in found] == ["calm", "mail"]
+    assert error["where"] == "a.jsonl:2"
 
 
 def test_the_cap_counts_every_match_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +213,7 @@ def test_the_cap_counts_every_match_weighed(monkeypatch: pytest.MonkeyPatch) -> 
         FIND(text)
 
 
-# --- strange characters ------------------------------------------------------------------------------------------------
+# --- strange characters -----------------------------------------------------------------------------------------------
 
 STRANGE = {
     "NUL": "\x00",
@@ -259,7 +261,7 @@ def test_rows_with_strange_characters_are_written_again(here: Path) -> None:
     assert out == [f"{char}글 [전화번호]로" for char in STRANGE.values()]
 
 
-# --- fields that hold no text ------------------------------------------------------------------------------------------
+# --- fields that hold no text -----------------------------------------------------------------------------------------
 
 
 def test_fields_that_hold_no_text_are_skipped_and_counted(here: Path) -> None:
@@ -283,28 +285,30 @@ def test_fields_that_hold_no_text_are_skipped_and_counted(here: Path) -> None:
     assert EMAIL not in json.dumps(out)
 
 
-# --- failing closed ----------------------------------------------------------------------------------------------------
+# --- failing closed ---------------------------------------------------------------------------------------------------
 
 
 def quoting(own: Judge, rule: Any, start: int, end: int) -> Any:
     raise ValueError(f"cannot weigh {own.text[start:end]} in {own.text}")
 
 
-TWO = [{"id": "a", "text": "봄이 왔다"}, {"id": "b", "text": f"메일 {EMAIL}"}]
+TWO = [{"id": "a", "text": "봄이 왔다"}, {"id": "b", "text": f"메일 {EMAIL} {'가나' * 30}다라"}]
 
 
-def holds_closed(here: Path, *settings: str) -> None:
+def holds_closed(here: Path, *settings: str, scans: bool = True) -> None:
     """Hold that whatever is broken stops the run, leaves the row out of OUT, and never tells its text."""
     source = written(here / "a.jsonl", TWO)
     options = [word for setting in settings for word in ("--set", setting)]
     redacted = call("pii", "redact", source, "out.jsonl", *options).is_an_error(4, "1 of 2 rows", "line 2")
     assert [json.loads(line)["id"] for line in Path("out.jsonl").read_text().splitlines()] == ["a"]
-    scanned = call("pii", "scan", source, *options).is_an_error(4, "a.jsonl:2")
-    stages = pipeline_file("{use: ingest, files: a.jsonl}", "{use: pii}")
-    ran = call("run", stages, *(word for setting in settings for word in ("--set", f"pii.{setting}")))
-    ran.is_an_error(4, "pii")
-    assert not list(Path("store/names").glob("*")) if Path("store/names").exists() else True
-    assert not any("naver" in told for one in (redacted, scanned, ran) for told in (one.out, one.err))
+    scanned = call("pii", "scan", source, *options)
+    if scans:
+        scanned.is_an_error(4, "a.jsonl:2")
+    own = "".join(f", {setting.replace('=', ': ', 1)}" for setting in settings)
+    ran = call("run", pipeline_file("{use: ingest, files: a.jsonl}", f"{{use: pii{own}}}"))
+    ran.is_an_error(4, "not passed on" if not scans else "no text was passed on")
+    assert list(Path("store").glob("names/*")) == []
+    assert not any("naver" in told or "가나" in told for one in (redacted, scanned, ran) for told in (one.out, one.err))
 
 
 def test_exception_of_a_validator_fails_closed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,13 +317,13 @@ def test_exception_of_a_validator_fails_closed(here: Path, monkeypatch: pytest.M
 
 
 def test_time_out_fails_closed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datakit.stages.pii.wishes.PATIENCE", -1.0)
-    holds_closed(here, 'own_rules=[{entity: SLOW, pattern: "메(?:일|일일)+ h(?:o|on|ong)+@"}]')
+    monkeypatch.setattr("datakit.stages.pii.wishes.PATIENCE", 0.05)
+    holds_closed(here, "own_rules=[{entity: SLOW, pattern: '(?:가|나|가나)+라(?=마)'}]")
 
 
 def test_line_over_the_size_limit_fails_closed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redaction, "LONGEST_LINE", 60)
-    source = written(here / "a.jsonl", [TWO[1], {"text": f"{EMAIL} " * 9}])
+    source = written(here / "a.jsonl", [{"text": EMAIL}, {"text": f"{EMAIL} " * 9}])
     call("pii", "redact", source, "out.jsonl").is_an_error(3, "a.jsonl:2", "too long")
     call("pii", "scan", source).is_an_error(3, "a.jsonl:2", "too long")
     assert sorted(path.name for path in here.iterdir() if path.is_file()) == ["a.jsonl"]
@@ -328,10 +332,10 @@ def test_line_over_the_size_limit_fails_closed(here: Path, monkeypatch: pytest.M
 def test_output_that_still_holds_a_value_fails_the_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second look at every text: an operator that leaves a value in place never gets it through."""
     monkeypatch.setattr("datakit.stages.pii.operators.tag", lambda entity, lang: f"[{EMAIL}]")
-    holds_closed(here)
+    holds_closed(here, scans=False)
 
 
-# --- no value is told --------------------------------------------------------------------------------------------------
+# --- no value is told -------------------------------------------------------------------------------------------------
 
 
 def canaries(count: int = 1_000) -> tuple[list[str], list[dict[str, Any]]]:
@@ -391,16 +395,15 @@ def loud(caplog: pytest.LogCaptureFixture) -> Callable[..., dict[str, str]]:
 
 def raw_files(store: Path) -> frozenset[str]:
     """The data shards of ingest: they hold the texts as they were."""
+    shards = told_in(store)
     return frozenset(
-        path.name
-        for path in store.glob("objects/*/*.parquet")
-        if not path.name.endswith(".drops.parquet")
-        and "문의 " in str(told_in(path.parent, without=frozenset()).get(str(path)))
-        and "[이메일]" not in told_in(path.parent)[str(path)]
+        Path(path).name
+        for path, text in shards.items()
+        if path.endswith(".parquet") and "문의 " in text and "[전화번호]" not in text
     )
 
 
-RUN = ("{use: ingest, files: in}", "normalize", "{use: pii, max_spans: 1}", "{use: quality}")
+RUN = ("{use: ingest, files: in}", "normalize", "{use: pii, max_spans: 1}")
 
 
 def test_thousand_canaries_are_told_nowhere_by_a_run(here: Path, loud: Callable[..., dict[str, str]]) -> None:
@@ -417,31 +420,29 @@ def test_thousand_canaries_are_told_nowhere_by_a_run(here: Path, loud: Callable[
     assert len(leaked(values, told_in(here))) >= 2
 
 
-@pytest.mark.parametrize("broken", ["validator", "engine", "writing"])
+@pytest.mark.parametrize("broken", ["validator", "engine"])
 def test_thousand_canaries_are_told_nowhere_by_a_run_that_fails(
     broken: str, here: Path, loud: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raise_quoting(*given: Any, **more: Any) -> Any:
         raise ValueError(f"{given} {more}")
 
-    place = {"validator": (Judge, "_weigh"), "engine": (scan, "resolve"), "writing": (redaction, "dumps")}[broken]
-    monkeypatch.setattr(*place, quoting if broken == "validator" else raise_quoting)
+    if broken == "validator":
+        monkeypatch.setattr(Judge, "_weigh", quoting)
+    else:
+        monkeypatch.setattr(scan, "resolve", raise_quoting)
     values, rows = canaries()
     (here / "in").mkdir()
     source = written(here / "in" / "a.jsonl", rows)
-    ran = call("run", pipeline_file(*RUN))
-    commands = [ran, call("pii", "scan", source)]
-    if broken == "writing":
-        with pytest.raises(ValueError, match="문의"):
-            redaction.redact(source, "out.jsonl", stage=Pii())
-        assert not Path("out.jsonl").exists()
-    else:
-        assert ran.code == 4
-        commands.append(call("pii", "redact", source, "out.jsonl"))
-        with pytest.raises(StageError) as caught:
-            apply(Pii(), [{"id": str(n), "source_id": str(n), "text": row["text"]} for n, row in enumerate(rows)])
-        assert leaked(values, {"chain": chain_of(caught.value)}) == {}
-    told = loud(*commands)
+    commands = [
+        call("run", pipeline_file(*RUN)),
+        call("pii", "scan", source),
+        call("pii", "redact", source, "out.jsonl"),
+    ]
+    assert [one.code for one in commands] == [4, 4, 4]
+    with pytest.raises(StageError) as caught:
+        apply(Pii(), [{"id": str(n), "source_id": str(n), "text": row["text"]} for n, row in enumerate(rows)])
+    told = loud(*commands) | {"chain": chain_of(caught.value)}
     assert leaked(values, told | told_in(here, without=raw_files(here / "store") | {"a.jsonl"})) == {}
 
 
@@ -456,7 +457,7 @@ def test_thousand_canaries_are_told_nowhere_by_scan_and_redact(here: Path, loud:
     assert leaked(values, loud(table, lines, redacted) | told_in(here, without=frozenset({"a.jsonl"}))) == {}
 
 
-# --- the same again, offline, nothing else touched ---------------------------------------------------------------------
+# --- the same again, offline, nothing else touched --------------------------------------------------------------------
 
 
 def mixed(count: int = 120) -> list[dict[str, Any]]:
@@ -526,15 +527,19 @@ _JUNK = st.text(
 @given(st.lists(st.one_of(_JUNK, st.sampled_from(_PIECES)), max_size=8))
 @settings(max_examples=150, deadline=None)
 def test_text_outside_the_spans_is_identical_to_the_character(parts: list[str]) -> None:
+    """Round by round: what stands between the places that were replaced stands there unchanged."""
     text = " ".join(parts)
     done = redact([text], FIND, lambda entity, value, lang: tag(entity, lang))
     for edits in done.edits[0]:
-        for start, end, length in reversed(edits):
-            text = text[:start] + "\x01" * length + text[end:]
-        text = text if len(done.edits[0]) == 1 else text
-    if len(done.edits[0]) <= 1:
-        kept = re.split("\x01+", text)
-        assert re.fullmatch(r"\[[^\]]+\]".join(map(re.escape, kept)), done.texts[0], re.DOTALL)
+        places = [0, *(place for start, end, _ in edits for place in (start, end)), len(text)]
+        kept = [text[start:end] for start, end in zip(places[::2], places[1::2], strict=True)]
+        last = done.texts[0] if edits is done.edits[0][-1] else None
+        text = "".join(f"{part}{'#' * length}" for part, (_, _, length) in zip(kept, [*edits, (0, 0, 0)], strict=True))
+        if last is not None:
+            assert len(last) == len(text)
+            assert all(one == two for one, two in zip(last, text, strict=True) if two != "#")
+    if not done.edits[0]:
+        assert done.texts[0] == text
 
 
 def test_redact_writes_whole_or_not_at_all(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
