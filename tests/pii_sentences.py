@@ -6,7 +6,9 @@
     negatives("dev", seed)     (kind, text) without personal data
 
 The templates were written before the rules were read. DEV is there to mend rules by; HELDOUT, of other sentences, only
-to measure: whoever must read a failure of it moves that template to DEV and writes another. A template is a paragraph:
+to measure: whoever must read a failure of it moves that template to DEV and writes another. FRESH came later, in the
+same way: before its failures were read the rules held 0.941 of its structured values and 0.58 of its names; it is a
+second DEV set since. A template is a paragraph:
 
     «SLOT»    a value of `pii_values.MAKERS`, counted under its type
     «SLOT!»   the same beside its label, so that spellings that need one may come
