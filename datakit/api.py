@@ -192,6 +192,26 @@ def compare(a: str, b: str, *, store: str = DEFAULT_STORE) -> dict[str, Any]:
     return compare(opened.manifest(a), opened.manifest(b), opened)
 
 
+def blame(a: str, b: str, *, store: str = DEFAULT_STORE) -> dict[str, Any]:
+    """Which stage made the number of rows move from dataset A to dataset B, and what was set differently there."""
+    from datakit.comparing import blame
+    from datakit.store import Store
+
+    opened = Store(store)
+    return blame(opened.manifest(a), opened.manifest(b))
+
+
+def provenance(
+    dataset: str, *, form: Literal["openlineage", "prov"] = "openlineage", store: str = DEFAULT_STORE
+) -> dict[str, Any]:
+    """Where DATASET came from and which adapters came of it, as an OpenLineage event or a W3C PROV document."""
+    from datakit.origins import provenance
+    from datakit.store import Store
+
+    opened = Store(store)
+    return provenance(opened.manifest(dataset), opened, form)
+
+
 def why(id: str, *, store: str = DEFAULT_STORE, dataset: str | None = None) -> dict[str, Any]:
     """The story of one row: from source line through every stage to packed rows and adapters."""
     from datakit.lineage import why
@@ -437,7 +457,7 @@ def _train_for(
 
 
 __all__ = [
-    "Done", "as_json", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget", "gc",
-    "generate", "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "refresh", "report", "rethreshold",
-    "rollback", "run", "schedule", "show", "stages", "trace", "train", "why",
+    "Done", "as_json", "blame", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget",
+    "gc", "generate", "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "provenance", "refresh", "report",
+    "rethreshold", "rollback", "run", "schedule", "show", "stages", "trace", "train", "why",
 ]  # fmt: skip

@@ -156,6 +156,28 @@ def compare(a: str, b: str, store: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("a")
+@click.argument("b")
+@options("store", "json")
+def blame(a: str, b: str, store: str, as_json: bool) -> None:
+    """Which stage made the number of rows move from dataset A to B, and what was set differently there."""
+    from datakit import api, findings
+
+    say(api.blame(a, b, store=store), as_json, findings.blame)
+
+
+@main.command()
+@click.argument("dataset")
+@click.option("--form", default="openlineage", show_default=True, type=click.Choice(["openlineage", "prov"]))
+@options("store", "json")
+def provenance(dataset: str, form: Literal["openlineage", "prov"], store: str, as_json: bool) -> None:
+    """Where DATASET came from and what came of it: an OpenLineage event, or W3C PROV, as JSON."""
+    from datakit import api
+
+    say(api.provenance(dataset, form=form, store=store), as_json, lambda found: click.echo(json.dumps(found, indent=1)))
+
+
+@main.command()
 @click.argument("id")
 @click.option("--dataset", metavar="NAME", help="Look in this dataset only (a name, or name@version).")
 @options("store", "json")
