@@ -22,6 +22,8 @@ OPENING = re.compile(
     r"^(?:However|But|And|So|Yet|Still|Moreover|Also|Indeed|In fact|Besides|Of course|Thus|Then|Instead"
     r"|Meanwhile),? (?=\w)"
 )
+POINTER = re.compile(r"(?i)(?:this|these|that|those|such|they|he|she)\b")
+"""Begins a sentence that says nothing without the one before it. `It` is mostly the text's subject."""
 NOT_DEFINING = words(
     "good better best bad big small large short long clear few little lot thing great common simple new third half"
     " quarter"
@@ -78,10 +80,10 @@ def _from_sentence(page: Page, sentence: str, before: str, first: bool) -> Itera
         yield from _reasons(plain, before)
         if (found := IN_YEAR.match(plain)) and len(NUMBERS.findall(plain)) == 1 and not _points(found["fact"]):
             yield "when", {"sentence": f"{capital(found['fact'])}."}, f"It happened in {found['year']}."
-    if not before or not unquoted(before) or before.endswith("?"):
+    if not before or not unquoted(before) or before.endswith("?") or POINTER.match(OPENING.sub("", before)):
         return
     for task, pattern in (("result", RESULT), ("example", EXAMPLE), ("restate", RESTATE)):
-        if found := pattern.match(sentence):
+        if (found := pattern.match(sentence)) and not POINTER.match(found["rest"]):
             yield task, {"sentence": capital(OPENING.sub("", before))}, capital(found["rest"])
 
 
@@ -128,7 +130,7 @@ def _reasons(sentence: str, before: str) -> Iterator[tuple[str, dict[str, str], 
         if found := BECAUSE.match(sentence):
             fact, cause = found["fact"], found["cause"]
             whole = len(fact.split()) >= 5 and not re.search(r", (?:and|but|so|or|while|which) |;|:|\?", fact)
-            if whole and not HEDGED.search(fact) and _one_clause(fact, cause):
+            if whole and not HEDGED.search(fact) and _one_clause(fact, cause) and not _points(fact):
                 yield "reason", {"sentence": f"{fact}."}, f"The reason is that {lower(cause)}."
         elif (found := BECAUSE_FIRST.match(sentence)) and len(found["fact"].split()) >= 5:
             yield "reason", {"sentence": f"{capital(found['fact'])}."}, f"The reason is that {lower(found['cause'])}."

@@ -19,7 +19,7 @@ POINTING = words(
     "이 그 저 이것 그것 이는 그는 이를 그를 이것은 그것은 이런 그런 저런 이러한 그러한 이때 그때 여기 여기서 거기"
     " 이곳 그곳"
     " 그래도 이들 그들 이들은 그들은 우리 우리는 저희 저희는 나 나는 내가 제가 저는 그녀 이처럼 이렇게 그렇게 이와"
-    " 그와 이에 여기에 둘 둘은"
+    " 그와 이에 여기에 둘 둘은 관련 해당 위의 앞의 이번 다음의"
 )
 """Words that point outside a sentence, or to whoever speaks."""
 OPENING = re.compile(
@@ -57,6 +57,9 @@ BECAUSE_OF_KIND = {
     "result": "앞 문장이 뒤 문장의 원인이나 근거가 되기 때문입니다.",
     "example": "뒤 문장이 앞 문장의 내용을 보여 주는 예이기 때문입니다.",
 }
+SUBJECT = re.compile(r" (?!.{0,2}수|있는|없는|하는|되는|것이)[가-힣A-Za-z0-9]+(?:은|는|이|가|도|들은)(?= )")
+"""A word that may be a topic or subject, with a word after it."""
+TOPIC = re.compile(r"(?!.*(?:에는|에서는|으로는|에게는|하는|되는|있는|없는)$)[가-힣A-Za-z0-9]{1,12}(?:은|는)")
 YEAR = re.compile(r"(?<!\d)(1\d{3}|20\d{2})년(?=에|,| |부터|까지)")
 PAST = re.compile(r"(?:[았었였했됐렸났졌갔왔겼켰렀섰냈썼랐쳤] ?다|[았었였했됐렸났졌갔왔겼켰렀섰냈썼랐쳤]습니다)\.$")
 
@@ -129,13 +132,26 @@ def _reasons(sentence: str, before: str) -> Iterator[tuple[str, dict[str, str], 
     elif found := BECAUSE.match(sentence):
         cause, fact = found["cause"], found["fact"]
         if not _breaks(cause) and not _breaks(fact) and not _points(cause) and " 때문" not in fact:
-            yield "reason", {"sentence": fact}, f"{cause} 때문입니다."
+            yield from _reason_of(cause, fact, f"{cause} 때문입니다.")
     elif found := SINCE.match(sentence):
         cause, fact = found["cause"], found["fact"]
         if not _breaks(cause) and not _breaks(fact) and not _points(cause) and not cause.endswith("탓이므로"):
-            yield "reason", {"sentence": fact}, f"{_nominal(cause)} 때문입니다."
+            yield from _reason_of(cause, fact, f"{_nominal(cause)} 때문입니다.")
     if sentence.startswith(("이 때문에 ", "그 때문에 ")) and _tells(before):
         yield "reason", {"sentence": sentence[len("이 때문에 ") :]}, OPENING.sub("", before)
+
+
+def _reason_of(cause: str, fact: str, answer: str) -> Iterator[tuple[str, dict[str, str], str]]:
+    """`달은 가까이 있기 때문에 바닷물을 당긴다`: a fact without a subject takes the cause's topic, or is none."""
+    first = cause.split(" ", 1)[0]
+    if OPENING.match(f"{first[:3]} ") or first.startswith(("그러나", "하지만", "따라서", "그래서")):
+        return
+    if not SUBJECT.search(f" {fact}"):
+        if not TOPIC.fullmatch(first):
+            return
+        fact = f"{first} {fact}"
+    if len(fact.split()) >= 3:
+        yield "reason", {"sentence": fact}, answer
 
 
 def _nominal(cause: str) -> str:

@@ -145,6 +145,7 @@ def order_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
             shuffled != steps
             and len(listed) <= limit
             and not TAG.search(listed)
+            and not UNFIT.search(heading)
             and not re.search(r"https?://", listed)
         ):
             about = clean_heading(heading)
@@ -260,7 +261,8 @@ def _points_back(sentence: str, language: str) -> bool:
 def usable_title(title: str, language: str) -> bool:
     words = title.split()
     low = 2 if language == "en" else 1
-    return low <= len(words) <= 14 and not UNFIT.search(title) and not re.search(r"\d{4}[-./]\d|[:：]$|^\[|^\(", title)
+    loose = re.search(r"\d{4}[-./]\d|[:：.]$|^\[|^\(|^(?:Example|예제?) ?\d|전용$", title)
+    return low <= len(words) <= 14 and not UNFIT.search(title) and not loose
 
 
 def is_question(title: str, language: str) -> bool:

@@ -17,8 +17,13 @@ HANGUL = re.compile(r"[가-힣]")
 LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 TAG = re.compile(r"\[[A-Z가-힣][A-Z가-힣_]{1,15}(?:[ _]?\d+)?\]|<[A-Z_]{3,}\d*>|\*{3,}")
 """A stand-in for personal data: it may be read, never asked for."""
-UNFIT = re.compile(r"https?://|www\.|[|`<>{}=\\]|\*\*|\ufffd|[#@]\w")
-"""Marks that a sentence was no plain sentence."""
+UNFIT = re.compile(r"https?://|www\.|[|`<>{}=\\]|\*\*|\]\(|!\[|\ufffd|[#@]\w|\.\.|…")
+"""Marks that a sentence was no plain sentence: addresses, mark-up, a thought left open."""
+FORWARD = re.compile(
+    r"\b(?:the following|as follows|(?:shown |listed |described )?below|above)\b"
+    r"|(?:다음|아래|위)(?:과|와|에|의) ?(?:같|나오|나온|표|그림|예|코드|목록)|아래 표|다음 표"
+)
+"""Points to what stands elsewhere in the text, so that the sentence alone is no answer."""
 QUOTES = re.compile("[\"'“”‘’「」『』«»]")
 LIST_ITEM = re.compile(r"^\s*(?:[-*•+·]|\(?\d{1,2}[.)]|[①-⑳])\s+\S")
 NUMBERED = re.compile(r"^\s*\(?(\d{1,2})[.)]\s+(.+)$")
@@ -151,7 +156,7 @@ def is_plain(sentence: str, language: str) -> bool:
     low, high = (12, 170) if language == "ko" else (30, 280)
     if not low <= len(sentence) <= high or not SENTENCE_END.search(sentence):
         return False
-    if language == "en" and not (sentence[0].isupper() or sentence[0].isdigit()):
+    if language == "en" and (not (sentence[0].isupper() or sentence[0].isdigit()) or HANGUL.search(sentence)):
         return False
     if language == "ko" and 2 * len(HANGUL.findall(sentence)) < len(sentence.replace(" ", "")):
         return False
@@ -201,7 +206,7 @@ def _unit(bare: str, line: str, block: int, longest_heading: int) -> Unit:
         return Unit("heading", found[1].replace("**", "").replace("`", ""), block, level=1)
     if LIST_ITEM.match(line):
         return Unit("list", bare, block)
-    if not any(character.isalnum() for character in bare):
+    if bare.startswith(">") or not any(character.isalnum() for character in bare):
         return Unit("other", bare, block)
     plain = TITLE_MARK.sub("", bare)
     if len(plain) <= longest_heading and (not ENDED.search(plain) or (block == 0 and plain.endswith("?"))):
