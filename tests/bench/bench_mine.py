@@ -2,8 +2,8 @@
 
     python -m tests.bench.bench_mine [CORPUS.jsonl.gz] [--repeat 3] [--json]
 
-Before a time is told, every row whose answer is a passage of its text is looked up there, and two runs are compared. The
-work is that of the stage: a table of documents in, a table of example rows out. CPU seconds, best of so many.
+Before a time is told, every row whose answer is a passage of its text is looked up there, and two runs are compared.
+The work is that of the stage: a table of documents in, a table of example rows out. CPU seconds, best of so many.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from tests.bench.__main__ import CORPUS
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "corpus"
 SETTINGS = {
-    "language": "auto", "tasks": None, "per_document": 3, "passage_ko": 600, "passage_en": 1000, "seed": 0, "version": 0,
+    "language": "auto", "tasks": None, "per_document": 3, "passage_ko": 600, "passage_en": 1000, "seed": 0,
+    "version": 0,
 }  # fmt: skip
 QUOTED = ("example", "restate", "summary")
 """Tasks whose answer stands in the text word for word, but for the first letter."""

@@ -14,7 +14,7 @@ from typing import Literal
 UnitKind = Literal["title", "heading", "prose", "list", "other"]
 
 HANGUL = re.compile(r"[가-힣]")
-LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
+HANGUL_RUN, LATIN_RUN = re.compile(r"[가-힣]+"), re.compile(r"[A-Za-z\u00c0-\u024f]+")
 TAG = re.compile(r"\[[A-Z가-힣][A-Z가-힣_]{1,15}(?:[ _]?\d+)?\]|<[A-Z_]{3,}\d*>|\*{3,}")
 """A stand-in for personal data: it may be read, never asked for."""
 MARKED = re.compile(r"[\[<*]")
@@ -28,6 +28,7 @@ FORWARD = re.compile(
 APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)|(?<=s)['’](?= )")
 QUOTES = re.compile("[\"'“”‘’「」『』«»]")
 LIST_ITEM = re.compile(r"(?:[-*•+·]|\(?\d{1,2}[.)]|[①-⑳])\s+\S")
+BULLETS = frozenset("-*•+·(①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳")
 NUMBERED = re.compile(r"^\s*\(?(\d{1,2})[.)]\s+(.+)$")
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$")
 TITLE_MARK = re.compile(r"^(?:제목|Subject|Title)\s*:\s*", re.IGNORECASE)
@@ -154,10 +155,15 @@ def language_of(text: str, lang: str | None) -> str:
     """`ko`, `en`, or what the document's own `lang` says; without one, by the share of Hangul."""
     if lang:
         return lang
-    hangul, latin = len(HANGUL.findall(text)), len(LATIN.findall(text))
+    hangul, latin = _length(HANGUL_RUN, text), _length(LATIN_RUN, text)
     if hangul + latin < 0.4 * len(text.split()):
         return "other"
     return "ko" if hangul * 2 >= latin else "en"
+
+
+def _length(pattern: re.Pattern[str], text: str) -> int:
+    """How many characters of a text a pattern matches."""
+    return sum(map(len, pattern.findall(text)))
 
 
 def split_sentences(text: str) -> list[str]:
@@ -182,7 +188,7 @@ def is_plain(sentence: str, language: str) -> bool:
         return False
     if language == "en" and (not (sentence[0].isupper() or sentence[0].isdigit()) or HANGUL.search(sentence)):
         return False
-    if language == "ko" and 2 * len(HANGUL.findall(sentence)) < len(sentence.replace(" ", "")):
+    if language == "ko" and 2 * _length(HANGUL_RUN, sentence) < len(sentence.replace(" ", "")):
         return False
     if (MARKED.search(sentence) and TAG.search(sentence)) or UNFIT.search(sentence) or SPEAKER.match(sentence):
         return False
@@ -215,7 +221,7 @@ def _units(text: str, longest_heading: int) -> list[Unit]:
             units.append(Unit("other", line, block))
         elif not bare:
             block, wrapped = block + 1, False
-        elif wrapped and not LIST_ITEM.match(bare) and not HEADING.match(line):
+        elif wrapped and not _listed(bare) and not (line[0] == "#" and HEADING.match(line)):
             units[-1].text += " " + bare
             wrapped = not _ended(bare)
         else:
@@ -228,7 +234,7 @@ def _units(text: str, longest_heading: int) -> list[Unit]:
 def _unit(bare: str, block: int, longest_heading: int) -> Unit:
     if bare[0] == "#" and (found := HEADING.match(bare)):
         return Unit("heading", found[1].replace("**", "").replace("`", ""), block, level=1)
-    if LIST_ITEM.match(bare):
+    if _listed(bare):
         return Unit("list", bare, block)
     if bare[0] == ">" or not LETTER.search(bare):
         return Unit("other", bare, block)
@@ -236,6 +242,11 @@ def _unit(bare: str, block: int, longest_heading: int) -> Unit:
     if len(plain) <= longest_heading and (not _ended(plain) or (block == 0 and plain.endswith("?"))):
         return Unit("heading", plain.strip("*_ "), block)
     return Unit("prose", bare, block)
+
+
+def _listed(bare: str) -> bool:
+    """Whether a line is an item of a list."""
+    return (bare[0] in BULLETS or bare[0].isdigit()) and LIST_ITEM.match(bare) is not None
 
 
 def _ended(text: str) -> bool:
