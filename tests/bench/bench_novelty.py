@@ -35,14 +35,13 @@ POOL = 4000
 
 
 def instructions(rows: int, seed: int = 0) -> list[str]:
-    """So many instructions: the real ones, then variants with 0 to 60 % of the words replaced."""
-    found = []
+    """So many instructions: a third real ones at most, then variants with 0 to 60 % of the words replaced."""
+    real, rng = [], Random(seed)
     for name, field in SOURCES:
         with (DATA / name).open(encoding="utf-8") as lines:
-            found += [" ".join(str(json.loads(line)[field]).split()) for line in lines]
-    found = [text for text in found if len(text.split()) <= 150]
-    rng, real = Random(seed), found[:968]
-    rng.shuffle(found)
+            real += [" ".join(str(json.loads(line)[field]).split()) for line in lines]
+    real = [text for text in real if len(text.split()) <= 150][: rows // 3]
+    found = list(real)
     words = [word for text in real for word in text.split()]
     while len(found) < rows:
         variant = rng.choice(real).split()
