@@ -255,7 +255,8 @@ def test_right_sums_stay_and_changed_ones_go() -> None:
         sums = list(SUM.finditer(answer))
         if sums:
             one = rng.choice(sums)
-            wrong = f"{answer[: one.start('right')]}{int(float(one['right'].strip('$ ').replace(',', ''))) + 3}{answer[one.end('right') :]}"
+            told = float(re.sub(r"[^\d.-]", "", one["right"]))
+            wrong = f"{answer[: one.start('right')]}{int(told) + 3}{answer[one.end('right') :]}"
             changed += 1
             found += defect_of("Solve the problem.", "", wrong, ("wrong_sum",)) is not None
     assert changed > 1000

@@ -18,7 +18,7 @@ FLOORS = (
     ("stages",),
     ("registry",),
     ("pipeline",),
-    ("signals",),
+    ("signals", "diversity"),
     ("work", "corpus", "readable"),
     ("walk",),
     ("runner", "training"),
