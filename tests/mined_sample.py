@@ -1,6 +1,7 @@
 """The sample of mined rows that people checked: how it is drawn, and the precision that their verdicts give.
 
     python -m tests.mined_sample [--round 1]      writes tests/data/mined_sample_1.jsonl
+    python -m tests.mined_sample --score          precision of the last round with verdicts
 
 Rows are mined from sample_data with the stage's defaults, after the cleaning of the shipped pipelines, and drawn by
 hash: 40 of each kind of text (manuals and notes; encyclopaedia and news; tickets and forum) in each language, 240 in
@@ -40,6 +41,7 @@ DATA = Path(__file__).parent / "data"
 CORPUS = Path(__file__).parents[1] / "sample_data" / "corpus"
 KINDS = {"manuals": "manual", "notes": "manual", "wiki": "prose", "news": "prose", "tickets": "talk", "forum": "talk"}
 EACH = 40
+Score = tuple[int, int]
 
 
 def mined() -> Iterator[dict[str, Any]]:
@@ -74,11 +76,40 @@ def read(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").split("\n") if line]
 
 
+def checked() -> int:
+    """The last round that has verdicts, 0 for none."""
+    rounds = [int(path.stem.rpartition("_")[2]) for path in DATA.glob("mined_verdicts_*.jsonl")]
+    return max(rounds, default=0)
+
+
+def precision(rows: list[dict[str, Any]], verdicts: list[dict[str, Any]], by: tuple[str, ...]) -> dict[str, Score]:
+    """Right rows and all rows, by some fields of the rows; every row must have one verdict, right or wrong."""
+    told = {verdict["id"]: verdict["verdict"] for verdict in verdicts}
+    if len(told) != len(verdicts) or set(told) != {row["id"] for row in rows}:
+        raise ValueError("verdicts and rows of the sample are not one to one")
+    if set(told.values()) - {"right", "wrong"}:
+        raise ValueError("a verdict is neither right nor wrong")
+    found: dict[str, Score] = {}
+    for row in rows:
+        name = " ".join(row[field] for field in by) or "all"
+        right, total = found.get(name, (0, 0))
+        found[name] = right + (told[row["id"]] == "right"), total + 1
+    return dict(sorted(found.items()))
+
+
 def main() -> None:
-    """Write the sample of a round."""
+    """Write the sample of a round, or tell the precision."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--round", type=int, default=1)
-    number = parser.parse_args().round
+    parser.add_argument("--score", action="store_true")
+    asked = parser.parse_args()
+    number = checked() if asked.score else asked.round
+    if asked.score:
+        rows, verdicts = read(f"mined_sample_{number}.jsonl"), read(f"mined_verdicts_{number}.jsonl")
+        for by in ((), ("language", "kind"), ("language", "task")):
+            for name, (right, total) in precision(rows, verdicts, by).items():
+                print(f"{name:20} {right:4} of {total:4}  {right / total:.2f}")
+        return
     rows = drawn(number)
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (DATA / f"mined_sample_{number}.jsonl").write_text(lines, encoding="utf-8")

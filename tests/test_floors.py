@@ -13,7 +13,7 @@ FLOORS = (
     ("errors", "canon", "cache", "shipped", "differences"),
     ("schemas", "outcome"),
     ("manifests",),
-    ("defects", "kernels", "store", "tokenizers", "models", "teachers", "executors", "lease", "webpage"),
+    ("defects", "embedding", "kernels", "store", "tokenizers", "models", "teachers", "executors", "lease", "webpage"),
     ("stage", "trainer"),
     ("stages",),
     ("registry",),

@@ -23,10 +23,13 @@ from typing import TYPE_CHECKING, Any
 from datakit.diversity.verbs_en import verb_and_object
 from datakit.diversity.verbs_ko import predicate_and_object
 from datakit.stages.synthesize.novelty import Pool, tokens_of
+from datakit.stages.synthesize.passages import language_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+READ = 50_000
+"""Rows of a language whose verbs are looked for."""
 SAMPLE = 2000
 """Rows that are compared with one another: 4 million pairs, about a second."""
 GRAM_TOKENS = 20_000
@@ -112,9 +115,13 @@ def rows_of(table: pa.Table) -> list[Row]:
     own = next((name for name in OWN_COLUMNS if name in table.column_names), None)
     told = table.column(own).to_pylist() if own else [None] * table.num_rows
     return [
-        Row(own_id, lang or "", instruction or _said(turns, "user").partition("\n\n")[0], _said(turns, "assistant"))
+        _row(own_id, lang, instruction or _said(turns, "user").partition("\n\n")[0], _said(turns, "assistant"))
         for own_id, lang, turns, instruction in zip(*columns, told, strict=True)
     ]
+
+
+def _row(own_id: str, lang: str | None, instruction: str, answer: str) -> Row:
+    return Row(own_id, language_of(instruction, lang), instruction, answer)
 
 
 def _said(turns: Sequence[dict[str, Any]] | None, role: str) -> str:
@@ -127,9 +134,10 @@ def _most_first(item: tuple[str, list[Row]]) -> tuple[int, str]:
 
 def _of_language(lang: str, rows: list[Row]) -> Diversity:
     find = predicate_and_object if lang == "ko" else verb_and_object
-    found = [pair for row in rows if (pair := find(row.instruction))]
+    read = rows if len(rows) <= READ else sampled(rows, READ)
+    found = [pair for row in read if (pair := find(row.instruction))]
     pairs = Counter(found)
-    sample = sampled(rows)
+    sample = sampled(read)
     instructions = [tokens_of(row.instruction) for row in sample]
     answers = [tokens_of(row.answer) for row in sample]
     shares = {
@@ -140,7 +148,7 @@ def _of_language(lang: str, rows: list[Row]) -> Diversity:
     return Diversity(
         lang,
         len(rows),
-        len(found) / len(rows),
+        len(found) / len(read),
         len(pairs),
         as_many_as(pairs),
         as_many_as(Counter(thing for _, thing in found if thing)),

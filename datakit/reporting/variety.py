@@ -1,6 +1,6 @@
 """How varied a dataset's instructions are, as first made or read and at the end, and what was refused on the way.
 
-Measured by `datakit.diversity` on the rows of the first and of the last stage that hold examples (on 256 MB of each at
+Measured by `datakit.diversity` on the rows of the first and of the last stage that hold examples (on 64 MB of each at
 most); where these are the same, once. Words of the texts (verbs, objects) are for the page to hide where no text may be
 shown; the figures hold none.
 """
@@ -18,6 +18,8 @@ from datakit.store import Store
 
 REFUSED = "rejected."
 """Begins the counters of rows that a stage thought of and refused."""
+MOST_BYTES = 64 << 20
+"""Bytes of a stage's shards whose rows are read; evenly spread."""
 LANGUAGES = 4
 """Languages that are shown, those with most rows at the end."""
 
@@ -107,12 +109,12 @@ def variety(manifest: DatasetManifest, store: Store) -> Variety | None:
     before = diversity(_rows(first, store)) if first is not last else None
     shards = store.shards_of(last)
     told = sorted(refused.items(), key=lambda item: (-item[1], item[0]))
-    return Variety(before, after, accepted, told, len(spread(shards)), len(shards))
+    return Variety(before, after, accepted, told, len(spread(shards, MOST_BYTES)), len(shards))
 
 
 def _rows(report: StageReport, store: Store) -> list[Row]:
     found: list[Row] = []
-    for shard in spread(store.shards_of(report)):
+    for shard in spread(store.shards_of(report), MOST_BYTES):
         table = store.read(shard.key)
         wanted = [name for name in ("id", "lang", "messages", *OWN_COLUMNS) if name in table.column_names]
         found += rows_of(table.select(wanted))

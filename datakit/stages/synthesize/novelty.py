@@ -71,9 +71,9 @@ class Pool:
 
         codes, row = self._coded(text), len(self.ids)
         start = int(self._starts[row])
-        self._starts = _with_room(self._starts, row + 2)
-        self._marks, self._crowded = _with_room(self._marks, row + 1), _with_room(self._crowded, row + 1)
-        self._flat = _with_room(self._flat, start + len(codes))
+        self._starts = with_room(self._starts, row + 2)
+        self._marks, self._crowded = with_room(self._marks, row + 1), with_room(self._crowded, row + 1)
+        self._flat = with_room(self._flat, start + len(codes))
         self._flat[start : start + len(codes)] = codes
         self._starts[row + 1] = start + len(codes)
         self._marks[row] = 0
@@ -100,11 +100,11 @@ class Pool:
 
         known = self._codes
         codes = np.array([known.setdefault(token, len(known)) for token in self._split(text)], np.int32)
-        self._slots = _with_room(self._slots, len(known), -1)
+        self._slots = with_room(self._slots, len(known), -1)
         return codes
 
 
-def _with_room(array: np.ndarray[Any, Any], size: int, value: int = 0) -> np.ndarray[Any, Any]:
+def with_room(array: np.ndarray[Any, Any], size: int, value: int = 0) -> np.ndarray[Any, Any]:
     """The array, or one of twice the room and more with the same beginning, if it is too short."""
     import numpy as np
 
