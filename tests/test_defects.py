@@ -88,6 +88,8 @@ SOUND: list[tuple[str, str, str]] = [
     ("가장 유명한 교향곡은?", "", "Symphony No. 5"),
     ("List things for a trip.", "", "- a map of the whole region and of the towns\n- warm clothes and rain gear"),
     ("Write the end of a letter to a friend whom you miss.", "", "I hope to see you very soon.\n\nLooking forward to it,"),
+    ("Suggest a game.", "", "- Everybody orders one dish out of a novel.\n- The others have to guess which"),
+    ("놀이를 두 가지 쓰시오.", "", "- 큰 대야에 물을 받아 종이배 띄우기\n- 빗소리에 맞춰 냄비와 숟가락으로 연주하기"),
     ("여행 준비물을 쓰시오.", "", "- 두꺼운 겉옷과 비옷 그리고 여벌의 양말\n- 지도와 나침반"),
     ("Write the regex for a line end in Python.", "", "Use `\\n` or `\\r\\n`."),
     ("Give the gradient.", "", "It is \\nabla f, where \\theta is held fixed."),

@@ -21,9 +21,11 @@ ENDS_EN = re.compile(
 )
 ENDS_KO = re.compile(
     r"(?:[,·]|(?:^|\s)(?:그리고|그러나|하지만|또한|및|또는|혹은|즉|따라서|예를 들어)|[가-힣](?:을|를|의)"
-    r"|(?:하기|되기|하는|되는|하며|하고|되어|하여|위해|위한|대한|통해"
+    r"|(?:하는|되는|하며|하고|되어|하여|위해|위한|대한|통해"
     r"|따라|때문에|에서의|으로써|[으로]로서의))$"
 )
+LISTED = re.compile(r"\s*(?:[-*•·]|\d{1,3}[.)])\s")
+"""An item of a list may end with any word: `order one dish from a novel and guess which`."""
 ENDS_WHOLE = re.compile(r"[.!?。！？…\"'”’)\]}」』*`~>]$")
 ENTITY = re.compile(r"&(?:amp|quot|lt|gt|nbsp|apos|#\d{2,5}|#x[0-9a-fA-F]{2,4});")
 ESCAPE = re.compile(
@@ -44,7 +46,7 @@ def breaks_off(output: str) -> str:
     if text.count("```") % 2:
         return "fence"
     last = text.rsplit("\n", 1)[-1]
-    if len(text) < LEAST or ENDS_WHOLE.search(last) or len(last.split()) < 4:
+    if len(text) < LEAST or ENDS_WHOLE.search(last) or LISTED.match(last) or len(last.split()) < 4:
         return ""
     if last[-1] in ",·" and len(last.split()) < LEAST_WORDS:
         return ""

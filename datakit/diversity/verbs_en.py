@@ -17,26 +17,28 @@ import re
 from datakit.stages.synthesize.passages import words
 
 VERBS = words(
-    "act add adapt advise analyze analyse announce answer apologize append apply argue arrange ask assess"
-    " assign assume balance brainstorm break build calculate capitalize categorize change check choose cite"
-    " clarify classify clean collect combine come comment compare compile complete compose compute condense"
-    " consider construct continue contrast convert copy correct count craft create criticize critique debug"
-    " decide decode decompose define delete deliver demonstrate derive describe design detect determine develop"
-    " devise differentiate discuss display distinguish divide draft draw edit elaborate eliminate encode"
-    " enumerate estimate evaluate examine expand explain express extend extract figure fill filter find finish"
-    " fix follow format formulate generate get give group guess guide highlight hypothesize identify illustrate"
-    " imagine implement improve include indicate infer insert interpret invent investigate judge justify label"
-    " list locate look make map mark match measure mention merge modify move name narrate negate number order"
-    " organize outline paraphrase parse perform persuade pick plan play point pose predict prepare present"
-    " pretend print prioritize process produce pronounce proofread propose prove provide punctuate put quote"
-    " rank rate read rearrange recite recommend reconstruct record reduce refine reformat reformulate relate"
-    " remove rename render reorder rephrase replace reply report represent research respond restate restructure"
-    " return reverse review revise rewrite rhyme role say score search select separate set share shorten show"
-    " simplify simulate sketch solve sort speak specify spell split stack state structure substitute suggest sum"
-    " summarize summarise support swap tell think title transcribe transform translate turn uncover understand"
-    " unscramble update use verify visualize vote weigh write"
+    "act adapt add advise analyse analyze announce answer apologize append apply argue arrange ask assess"
+    " assign assume balance boil brainstorm break build calculate capitalize carry categorize change check"
+    " choose cite clarify classify clean collect combine come comment compare compile complete compose compute"
+    " condense consider construct continue contrast convert copy correct count craft create criticize critique"
+    " cut debug decide decode decompose define delete deliver demonstrate derive describe design detect"
+    " determine develop devise differentiate digest discuss display distinguish divide draft draw edit"
+    " elaborate eliminate encode enumerate estimate evaluate examine expand explain express extend extract"
+    " figure fill filter find finish fix follow format formulate generate get give group guess guide highlight"
+    " hypothesize identify illustrate imagine implement improve include indicate infer insert interpret invent"
+    " investigate judge justify label list locate look make map mark match measure mention merge modify move"
+    " name narrate negate number order organize outline paraphrase parse perform persuade pick plan play point"
+    " pose predict prepare present pretend print prioritize process produce pronounce proofread propose prove"
+    " provide pull punctuate put quote rank rate read rearrange recite recommend reconstruct record reduce"
+    " refine reformat reformulate relate remove rename render reorder rephrase replace reply report represent"
+    " research respond restate restructure retell return reverse review revise reword rewrite rhyme role say"
+    " scale score search select separate set share shorten show simplify simulate sketch solve sort speak"
+    " specify spell split spot stack state structure substitute suggest sum summarise summarize support swap"
+    " tag tell think throw title transcribe transform translate turn uncover understand unscramble update use"
+    " verify visualize vote weigh work write"
 )
 QUESTIONS = words("what why how when where who whom whose which")
+BEFORE_QUESTIONS = words("in on at from by for of to with")
 YES_NO = words("is are was were do does did can could should would will has have had may am")
 LEAD = re.compile(
     r"(?i)^(?:please|kindly|now|then|next|first|also|so|ok|okay|hi|hello|hey|let's|let us|can you(?: please)?"
@@ -73,8 +75,9 @@ def verb_and_object(instruction: str) -> tuple[str, str] | None:
             return "come up with", _object(words[3:])
         if words and words[0] in VERBS:
             return _spelled(words[0]), _object(words[1:])
-        if words and words[0] in QUESTIONS:
-            return words[0], _object(words[1:], question=True)
+        asked = words[1:] if len(words) > 1 and words[0] in BEFORE_QUESTIONS else words
+        if asked and asked[0] in QUESTIONS:
+            return asked[0], _object(asked[1:], question=True)
         if len(words) > 2 and words[0] in YES_NO:
             return "whether", ""
     return None

@@ -25,6 +25,7 @@ HELPING = words(
     "주세요 주십시오 주시오 주시겠어요 주시겠습니까 주실래요 주실 줘 줘요 주라 달라 보세요 보시오 봐 봐요 보자"
     " 볼까요 주길 주기 주시길 주면 주시면 주었으면 줬으면 바랍니다 바라요 좋겠어요 좋겠습니다 수 있나요 있을까요"
     " 있어 있을까 있습니까 있니 놓으세요 두세요 싶어요 싶습니다 싶어 싶은데 해요"
+    " 합니다 한다 해 정말 감사하겠습니다 고맙겠습니다 도움이 되겠습니다 봅시다"
 )
 """Words behind the predicate that only ask for it to be done."""
 ENDINGS = (
@@ -103,6 +104,7 @@ def _joined_stem(word: str) -> str:
 
 def connected_stem(word: str) -> str:
     """The stem of a form in -아/어 as it stands before 주세요: 바꿔 -> 바꾸, 만들어 -> 만들, 요약해 -> 요약하."""
+    word = word.removesuffix("야")
     for form in sorted(IRREGULAR, key=len, reverse=True):
         if word.endswith(form):
             return word.removesuffix(form) + IRREGULAR[form]
