@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from datakit.stages.synthesize.passages import language_of
 from tests.bench.__main__ import CORPUS
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "corpus"
@@ -45,8 +46,11 @@ def sample_table() -> pa.Table:
 
 
 def _table(rows: list[tuple[str, str]]) -> pa.Table:
-    columns = ("source_id", "source", "position", "lang", "family", "licence")
-    return pa.Table.from_pylist([{"id": name, "text": text, **dict.fromkeys(columns)} for name, text in rows])
+    """Documents as the stage gets them: their language is known."""
+    columns = ("source_id", "source", "position", "family", "licence")
+    return pa.Table.from_pylist(
+        [{"id": name, "text": text, "lang": language_of(text, None), **dict.fromkeys(columns)} for name, text in rows]
+    )
 
 
 def wrong(made: pa.Table) -> int:

@@ -15,7 +15,7 @@ from datakit.stages.synthesize.candidates import Candidate
 from datakit.stages.synthesize.korean import final_of, with_particle
 from datakit.stages.synthesize.mine_en import PRONOUNS
 from datakit.stages.synthesize.mine_ko import POINTING
-from datakit.stages.synthesize.passages import NUMBERED, TAG, UNFIT, Page, Unit, is_plain, words
+from datakit.stages.synthesize.passages import NUMBERED, TAG, Page, Unit, is_odd, is_plain, words
 
 REPLY = {
     "ko": re.compile(
@@ -159,7 +159,7 @@ def order_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
             shuffled != steps
             and len(listed) <= limit
             and not TAG.search(listed)
-            and not UNFIT.search(heading)
+            and not is_odd(heading)
             and not re.search(r"https?://", listed)
         ):
             about = clean_heading(heading)
@@ -289,7 +289,7 @@ def _points_back(sentence: str, language: str) -> bool:
 def usable_title(title: str, language: str) -> bool:
     words = title.split()
     low = 2 if language == "en" else 1
-    return low <= len(words) <= 14 and not LOOSE_TITLE.search(title) and not UNFIT.search(title)
+    return low <= len(words) <= 14 and not LOOSE_TITLE.search(title) and not is_odd(title)
 
 
 def is_question(title: str, language: str) -> bool:
@@ -362,15 +362,19 @@ def _other_number(told: str, after: str, rng: Random) -> str | None:
 
 def _korean_nouns(passage: str) -> Counter[str]:
     """Stems that stand before at least two different particles, which verbs don't, with how often they stand so."""
-    stems: dict[str, Counter[str]] = {}
+    times: Counter[tuple[str, str]] = Counter()
     for word in KOREAN_WORD.findall(passage):
-        particle = word[-2:] if word[-2:] in LONG_PARTICLES else word[-1:]
-        if particle not in KOREAN_PARTICLES:
-            continue
-        stem = word[: -len(particle)]
-        if len(stem) >= 2 and NEEDS_FINAL.get(particle, bool(final_of(stem))) == bool(final_of(stem)):
-            stems.setdefault(stem, Counter())[particle] += 1
-    return Counter({stem: sum(counts.values()) for stem, counts in stems.items() if len(counts) >= 2})
+        particle = word[-2:] if word[-2:] in LONG_PARTICLES else word[-1]
+        if particle in KOREAN_PARTICLES and len(word) >= len(particle) + 2:
+            times[word[: -len(particle)], particle] += 1
+    found: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    for (stem, particle), count in times.items():
+        needed = NEEDS_FINAL.get(particle)
+        if needed is None or needed == bool(final_of(stem)):
+            found[stem] += count
+            kinds[stem] += 1
+    return Counter({stem: count for stem, count in found.items() if kinds[stem] >= 2})
 
 
 def _english_words(passage: str) -> Counter[str]:

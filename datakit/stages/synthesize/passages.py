@@ -18,7 +18,8 @@ HANGUL_RUN, LATIN_RUN = re.compile(r"[가-힣]+"), re.compile(r"[A-Za-z\u00c0-\u
 TAG = re.compile(r"\[[A-Z가-힣][A-Z가-힣_]{1,15}(?:[ _]?\d+)?\]|<[A-Z_]{3,}\d*>|\*{3,}")
 """A stand-in for personal data: it may be read, never asked for."""
 MARKED = re.compile(r"[\[<*]")
-UNFIT = re.compile(r"https?://|www\.|[|`<>{}=\\]|\*\*|\]\(|!\[|\ufffd|[#@]\w|\.\.|…")
+ODD = re.compile(r"[|`<>{}=\\\ufffd…]|[#@]\w")
+ODD_PARTS = ("http://", "https://", "www.", "**", "](", "![", "..")
 """Marks that a sentence was no plain sentence: addresses, mark-up, a thought left open."""
 FORWARD = re.compile(
     r"\b(?:the following|as follows|(?:shown |listed |described )?below|above)\b"
@@ -30,7 +31,7 @@ QUOTES = re.compile("[\"'“”‘’「」『』«»]")
 LIST_ITEM = re.compile(r"(?:[-*•+·]|\(?\d{1,2}[.)]|[①-⑳])\s+\S")
 BULLETS = frozenset("-*•+·(①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳")
 NUMBERED = re.compile(r"^\s*\(?(\d{1,2})[.)]\s+(.+)$")
-HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$")
+HEADING = re.compile(r"#{1,6}\s+(?=\S)")
 TITLE_MARK = re.compile(r"^(?:제목|Subject|Title)\s*:\s*", re.IGNORECASE)
 CLOSERS = "\"'”’)]」』"
 """What may stand behind the mark that ends a sentence."""
@@ -190,13 +191,18 @@ def is_plain(sentence: str, language: str) -> bool:
         return False
     if language == "ko" and 2 * _length(HANGUL_RUN, sentence) < len(sentence.replace(" ", "")):
         return False
-    if (MARKED.search(sentence) and TAG.search(sentence)) or UNFIT.search(sentence) or SPEAKER.match(sentence):
+    if (MARKED.search(sentence) and TAG.search(sentence)) or is_odd(sentence) or SPEAKER.match(sentence):
         return False
     return sentence.count("(") == sentence.count(")")
 
 
 SPEAKER = re.compile(r"^(?:[^\s:]{1,20} ?){1,3}: |^[QA][.:] |^\[|^\([^)]{1,6}\) |^[①-⑳→└▶■※]")
 """A speaker's name, a question mark of a form or a bullet before the sentence: what follows is not alone."""
+
+
+def is_odd(text: str) -> bool:
+    """Whether a text holds mark-up, an address or a thought left open."""
+    return bool(ODD.search(text)) or any(part in text for part in ODD_PARTS)
 
 
 def words(text: str) -> frozenset[str]:
@@ -233,7 +239,9 @@ def _units(text: str, longest_heading: int) -> list[Unit]:
 
 def _unit(bare: str, block: int, longest_heading: int) -> Unit:
     if bare[0] == "#" and (found := HEADING.match(bare)):
-        return Unit("heading", found[1].replace("**", "").replace("`", ""), block, level=1)
+        text = bare[found.end() :]
+        text = text.rstrip("#").rstrip() or text[:1]
+        return Unit("heading", text.replace("**", "").replace("`", ""), block, level=1)
     if _listed(bare):
         return Unit("list", bare, block)
     if bare[0] == ">" or not LETTER.search(bare):
