@@ -148,10 +148,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "still": ("The same for nearly all rows:", "거의 모든 행에서 같은 값:"),
     "signal": ("Signal", "신호"),
     "spread": ("Spread", "분포"),
-    "synthetic": ("Made rows by task and language", "만든 행: 과제와 언어별"),
-    "task": ("Task", "과제"),
-    "origin": ("Made by", "만든 방법"),
-    "all": ("All", "모두"),
     "diversity": ("Variety of the instructions", "지시문의 다양성"),
     "diversity_help": (
         "Verbs and objects are found by rules. ‘As many as’ is how many equally common ones would be as varied. "
@@ -185,6 +181,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "verbs": ("What is asked for", "무엇을 시키는가"),
     "verbs_help": ("The commonest verbs with their commonest objects.", "가장 잦은 서술어와 그 목적어입니다."),
     "objects": ("Objects", "목적어"),
+    "synthetic": ("Made rows by task and language", "만든 행: 과제와 언어별"),
+    "task": ("Task", "과제"),
+    "origin": ("Made by", "만든 방법"),
+    "all": ("All", "모두"),
     "tokens_section": ("Tokens and packing", "토큰과 팩"),
     "tokens": ("Tokens", "토큰"),
     "trained_share": ("of them learned", "그중 학습하는 몫"),
