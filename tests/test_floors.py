@@ -11,14 +11,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("errors", "canon", "cache", "shipped", "differences"),
-    ("schemas", "outcome"),
+    ("schemas", "outcome", "defects"),
     ("manifests",),
-    ("kernels", "store", "tokenizers", "models", "teachers", "executors", "lease", "webpage"),
+    ("kernels", "store", "tokenizers", "models", "embedder", "teachers", "executors", "lease", "webpage"),
     ("stage", "trainer"),
     ("stages",),
     ("registry",),
     ("pipeline",),
-    ("signals",),
+    ("signals", "diversity"),
     ("work", "corpus", "readable"),
     ("walk",),
     ("runner", "training"),

@@ -25,7 +25,7 @@ from datakit.store import parquet_bytes
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT / "sample_data" / "corpus"
 FILES = [str(CORPUS / name) for name in ("tickets_ko.jsonl", "forum_en.jsonl", "reviews_ko.csv", "notes_ko.jsonl")]
-IDEMPOTENT = {"normalize", "language", "quality", "dedup", "passages", "semantic", "decontaminate", "pii"}
+IDEMPOTENT = {"normalize", "language", "quality", "dedup", "passages", "semantic", "decontaminate", "pii", "defects"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def given(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Callabl
         "synthesize": {"recipe": "mine"},
         "select": {"share": 0.6, "by": ["longest", "diverse"]},
         "mix": {"by": "lang", "weights": {"ko": 1, "en": 2}},
+        "defects": {},
         "split": {"val": 0.2},
         "template": {"style": "tokenizer", **tokenizer},
         "tokenize": tokenizer,
