@@ -74,16 +74,13 @@ def _openings_by_byte(data: Any, i: int, room: int, inside: bool) -> Any:
     found = np.uint64(0)
     for step in range(room):
         byte = data[i + step]
-        if is_word(byte):
-            begins = not inside
-        else:
-            begins = not (9 <= byte <= 13 or byte == 32 or 0x80 <= byte < 0xC0)
+        never = 9 <= byte <= 13 or byte == 32 or 0x80 <= byte < 0xC0 or (is_word(byte) and inside)
         inside = is_word(byte)
-        found |= np.uint64(begins) << np.uint64(step)
+        found |= np.uint64(not never) << np.uint64(step)
     return found
 
 
 @inlined
 def is_word(byte: int) -> bool:
     """Whether a byte is an ASCII letter or digit."""
-    return 97 <= byte | 32 <= 122 and byte < 128 or 48 <= byte <= 57
+    return (97 <= byte | 32 <= 122 and byte < 128) or 48 <= byte <= 57

@@ -14,7 +14,7 @@ letter or digit matches whole words only; Hangul matches inside a word, since pa
 Only lines that need it are read by the automaton: those in which a phrase was found that may count. They are looked for
 where the sieves of openings.py let a phrase begin, so ordinary prose is never read byte by byte.
 
-Cost: about 1.5 ms a MB of prose, 5 ms a MB of menus, whatever the number of phrases. Source: Aho and Corasick, 1975.
+Cost: about 2 ms a MB of prose, 5 ms a MB of menus, whatever the number of phrases. Source: Aho and Corasick, 1975.
 """
 
 from __future__ import annotations
@@ -206,9 +206,7 @@ def _next_line(
 
 
 @kernel
-def _held(
-    data: Any, i: int, end: int, table: Any, column: Any, width: int, first_hit: int, ends: Any
-) -> int:
+def _held(data: Any, i: int, end: int, table: Any, column: Any, width: int, first_hit: int, ends: Any) -> int:
     """Whether a phrase begins at `i`: a sure one or a mark, or only a menu phrase. Goes on while one may."""
     state, inside, spaced, held = np.int64(0), False, False, _NOTHING
     while True:

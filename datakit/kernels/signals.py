@@ -8,7 +8,7 @@
 
 Words, lines and n-grams are compared by 63-bit hashes (a chance collision moves a share by one word). Repetition is
 looked for in the first million words and lines, so that a text of any size needs bounded memory (about 100 MB).
-Cost: about 10 ms a MB, a third of it repetition (kernels/repetition.py). The plain-Python reference is
+Cost: about 9 ms a MB, two fifths of it repetition (kernels/repetition.py). The plain-Python reference is
 kernels/signals_reference.py.
 """
 
@@ -253,7 +253,7 @@ def _text(
         last: Any = 0
         folded, length, linked, wide = _SEED, 0, False, 0
         # One bit for each Latin letter, the last lowest: is it a consonant?
-        recent, crowd, cases, latin, jamo = np.uint64(0), np.uint64(0), 0, 0, 0
+        recent, crowd, cases, latin, jamo = np.uint64(0), np.uint64(0), np.int64(0), 0, 0
         digit, hangul, bare, script, sign, dots = 0, 0, 0, 0, 0, 0
         while True:
             length += 1
