@@ -211,9 +211,11 @@ def peak_mb() -> int:
 
 
 def warm_up() -> None:
-    """Compile, or load what was compiled: exact and near copies, so that no kernel is met first while the clock runs."""
+    """Compile, or load what was compiled: exact and near copies, so that each kernel is met before the clock runs."""
     word = "가나다 라마바 사아자 차카타 파하 one two"
-    texts = [f"{' '.join(f'{word}{step}' for step in range(40))} {number // 4} end{number // 2}" for number in range(60)]
+    texts = [
+        f"{' '.join(f'{word}{step}' for step in range(40))} {number // 4} end{number // 2}" for number in range(60)
+    ]
     rows = [{"id": str(number), "text": text} for number, text in enumerate(texts)]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "rows.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
