@@ -22,9 +22,9 @@ from tests.command_line import call, pipeline_file
 SENTENCE = "서울에는 비가 옵니다. 우산을 챙기세요. It is raining in Seoul. "
 LETTER = (
     "주문하신 무선 청소기가 오늘 물류 창고에서 발송되었습니다. 상자를 받으시면 구성품이 모두 들어 있는지 먼저 "
-    "확인해 주세요. 충전기는 바닥에 놓고 전원을 연결한 뒤 네 시간쯤 기다리면 됩니다. 사용하시다가 궁금한 점이 생기면 "
-    "언제든지 상담원에게 전화해 주시고, 반품은 열흘 안에 신청하셔야 합니다. "
-    "Your order left our warehouse this morning. Please check that nothing is missing before you throw the box away, and keep the receipt for the guarantee."
+    "확인해 주세요. 충전기는 바닥에 놓고 전원을 연결한 뒤 네 시간쯤 기다리면 됩니다. 사용하시다가 궁금한 점이 "
+    "생기면 언제든지 상담원에게 전화해 주시고, 반품은 열흘 안에 신청하셔야 합니다. Your order left our warehouse "
+    "this morning. Please check that nothing is missing before you throw the box away, and keep the receipt."
 )
 """Prose that every rule keeps."""
 MEGABYTE = 1024 * 1024
