@@ -153,19 +153,24 @@ def datasets(*, store: str = DEFAULT_STORE) -> list[dict[str, Any]]:
 
 
 def show(
-    dataset: str, *, store: str = DEFAULT_STORE, stage: str | None = None, rows: int = 3, raw: bool = False
+    dataset: str | None = None,
+    *,
+    store: str = DEFAULT_STORE,
+    stage: str | None = None,
+    rows: int = 3,
+    raw: bool = False,
 ) -> list[dict[str, Any]]:
-    """Rows of a dataset as they left a stage (default: the last with text); only text from after `pii`, unless raw."""
+    """Rows of a dataset as they left a stage (default: the last with text); only text from after `pii`, unless raw.
+    No dataset: the only one of the store."""
     from datakit.store import Store
-    from datakit.viewing import rows_after
+    from datakit.viewing import manifest_of, rows_after
 
     opened = Store(store)
-    manifest = opened.manifest(dataset)
-    return rows_after(manifest, opened, stage, rows, raw)
+    return rows_after(manifest_of(opened, dataset), opened, stage, rows, raw)
 
 
 def drops(
-    dataset: str,
+    dataset: str | None = None,
     *,
     store: str = DEFAULT_STORE,
     stage: str | None = None,
@@ -174,12 +179,13 @@ def drops(
     raw: bool = False,
 ) -> dict[str, Any]:
     """What stages took out of a dataset: rows by rule, and the first of them with value, limit, the row that stands
-    for it, and both texts where they may be shown (as they stand after `pii`, or raw)."""
+    for it, and both texts where they may be shown (as they stand after `pii`, or raw).
+    No dataset: the only one of the store."""
     from datakit.store import Store
-    from datakit.viewing import dropped_rows
+    from datakit.viewing import dropped_rows, manifest_of
 
     opened = Store(store)
-    return dropped_rows(opened.manifest(dataset), opened, stage, rule, rows, raw)
+    return dropped_rows(manifest_of(opened, dataset), opened, stage, rule, rows, raw)
 
 
 def compare(a: str, b: str, *, store: str = DEFAULT_STORE) -> dict[str, Any]:
