@@ -15,8 +15,8 @@ from typing import Any
 _HOMES = {
     "datakit.api": (
         "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "gc", "generate", "index", "init",
-        "pii_redact", "pii_scan", "plan", "plugins", "refresh", "report", "rethreshold", "rollback", "run", "schedule",
-        "show", "train", "why",
+        "pii_redact", "pii_scan", "plan", "plugins", "prompts", "refresh", "report", "rethreshold", "review_export",
+        "review_import", "rollback", "run", "schedule", "show", "train", "why",
     ),
     "datakit.errors": ("DatakitError", "ConfigError"),
     "datakit.outcome": ("Drop", "Outcome"),

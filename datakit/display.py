@@ -145,6 +145,24 @@ def stage(found: Sequence[dict[str, Any]]) -> None:
             (s["name"], "required" if s["required"] else s["default"], s["type"], s["help"]) for s in one["settings"]
         ]
         table("setting", "default", "type", "help", rows=rows)
+        if one["variants"]:
+            line(f"\nFurther settings hang on the variant; `datakit stages {one['name']}.NAME` lists them.")
+            variants = [(v["name"], ", ".join(v["takes"]) or "nothing", v["help"]) for v in one["variants"]]
+            table("variant", "takes", "what it does", rows=variants)
+
+
+def prompts(found: Sequence[dict[str, Any]]) -> None:
+    """The prompts: one in full, or all of them by name."""
+    if len({one["name"].rpartition(".")[0] for one in found}) == 1:
+        for one in found:
+            line(f"# {one['path']}  (variables: {', '.join(one['variables']) or 'none'})")
+            line(one["text"].rstrip())
+            line()
+        return
+    rows = [
+        (one["name"], ", ".join(one["variables"]), "own" if one["own"] else "shipped", one["about"]) for one in found
+    ]
+    table("prompt", "variables", "from", "what it is for", rows=rows)
 
 
 def plugins(found: Sequence[dict[str, Any]]) -> None:

@@ -119,6 +119,16 @@ class Stage(BaseModel):
         threads at once. Then `--workers` are threads, unless an executor is named."""
         return False
 
+    @classmethod
+    def class_for(cls, settings: Mapping[str, Any]) -> type[Stage]:
+        """The class that holds these settings: this one, unless one of them decides which others there are."""
+        return cls
+
+    @classmethod
+    def variants(cls) -> Mapping[str, type[Stage]]:
+        """The classes that `class_for` chooses from, by the value that chooses (synthesize: by recipe)."""
+        return {}
+
     @property
     def name(self) -> str:
         """The entry's id, by default its `use`."""

@@ -35,6 +35,7 @@ FLOORS = (
         "reaching",
         "collecting",
         "doctoring",
+        "reviewing",
     ),
     ("api",),
     ("progress", "display", "findings", "upkeep"),

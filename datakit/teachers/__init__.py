@@ -31,6 +31,8 @@ BUILT_IN = {
     "replay": "datakit.teachers.replay:Replay",
 }
 """Found without entry points too, so that a bare checkout works."""
+RAW = "raw"
+"""Role of a single message that is no chat: the teacher goes on writing where its text ends, template and all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Request:
     """One question to a teacher. `purpose`, `language` and `number` say what it is for (replay goes by them)."""
 
     messages: tuple[tuple[str, str], ...]
-    """(role, content) pairs."""
+    """(role, content) pairs; one of role RAW is a text to be completed."""
     purpose: str = ""
     language: str = ""
     number: int = 0

@@ -19,7 +19,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import TeacherError
-from datakit.teachers import Arrived, Reply, Request, TeacherSpec
+from datakit.teachers import RAW, Arrived, Reply, Request, TeacherSpec
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -101,7 +101,7 @@ class Endpoint:
             last = attempt == self.spec.retries
             wait = min(LONGEST_WAIT, self.first_wait * 2**attempt) * (0.5 + jitter.random())
             try:
-                return _reply(await client.chat.completions.create(**self._arguments(request)))
+                return await self._send(client, request)
             except openai.APITimeoutError as error:
                 if last:
                     raise self._error(
@@ -112,13 +112,20 @@ class Endpoint:
                     raise self._error("nothing answers at this address", self._start()) from error
             except openai.APIStatusError as error:
                 wait = max(wait, _retry_after(error.response.headers.get("retry-after")))
-                self._refuse(error, last)
+                self._refuse(error, last, raw=_is_raw(request))
             except (ValueError, TypeError, AttributeError, LookupError, openai.APIError) as error:
                 # Half a JSON, an HTML page with status 200, an answer without choices.
                 if last:
                     raise self._error("the endpoint's answers can't be read", "is it OpenAI-compatible?") from error
             await asyncio.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
+
+    async def _send(self, client: AsyncOpenAI, request: Request) -> Reply:
+        arguments = self._arguments(request)
+        if _is_raw(request):
+            del arguments["messages"]
+            return _reply(await client.completions.create(prompt=request.messages[0][1], **arguments))
+        return _reply(await client.chat.completions.create(**arguments))
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         arguments: dict[str, Any] = {
@@ -137,12 +144,15 @@ class Endpoint:
             arguments["response_format"] = {"type": "json_schema", "json_schema": schema}
         return arguments
 
-    def _refuse(self, error: Any, last: bool) -> None:
+    def _refuse(self, error: Any, last: bool, raw: bool) -> None:
         """Raise unless another try may help."""
         status, code = error.status_code, str(getattr(error, "code", None) or "")
         if status in (401, 403):
             variable = self.spec.key_env or "OPENAI_API_KEY"
             raise self._error(f"the endpoint refuses the key (HTTP {status})", f"check ${variable}") from None
+        if raw and status in (400, 404, 405, 501):
+            fix = "use one that has /completions (vLLM, llama.cpp, `teacher: local`), or another recipe"
+            raise self._error(f"this endpoint completes no raw text (HTTP {status})", fix) from None
         if status == 404:
             raise self._error(f"no model {self.spec.model!r} here (HTTP 404)", "check model and base_url") from None
         if code == "insufficient_quota":
@@ -170,9 +180,13 @@ class Endpoint:
         return "check the network, or use `teacher: local`"
 
 
+def _is_raw(request: Request) -> bool:
+    return len(request.messages) == 1 and request.messages[0][0] == RAW
+
+
 def _reply(answer: Any) -> Reply:
     choice = answer.choices[0]
-    text = choice.message.content or ""
+    text = (choice.message.content if hasattr(choice, "message") else choice.text) or ""
     if not isinstance(text, str):
         raise TypeError("the content of a reply is text")
     usage = answer.usage
