@@ -8,7 +8,8 @@ most in Korean, and nothing else:
 Numbers are compared by value: 35,000 is 3만 5천 and 3.0 is 3; small ones may stand as words (세 개, three). Names are
 what can be told apart without a model: Latin words in a Korean answer, capitalised words inside an English sentence,
 and whatever stands in quotation marks. The rest is a share: of the answer's content words those whose beginning stands
-in the text (Korean words change their endings, so two syllables are compared; English ones five letters).
+in the text (Korean words change their endings, so two syllables are compared, the second without its final; of English ones five
+letters).
 """
 # ruff: noqa: E501  (patterns and word lists read better unbroken)
 
@@ -79,7 +80,7 @@ def strange_number(answer: str, text: str) -> str | None:
     """The first number of an answer that the text does not hold, None if it holds all."""
     known, words = _values(text), unicodedata.normalize("NFC", text).casefold()
     for whole, parts in _expressions(LIST_MARK.sub("", answer)):
-        if whole in known or _as_word(whole, words) or (len(parts) > 2 and known.issuperset(parts[: len(parts) // 2])):
+        if whole in known or known.issuperset(parts) or _as_word(whole, words):
             continue
         return format(whole, "f")
     return None
@@ -101,10 +102,15 @@ def strange_name(answer: str, text: str) -> str | None:
 
 def support(answer: str, text: str, question: str = "") -> float:
     """The share of an answer's content words that the text (or the question) has, 1.0 if there are none to compare."""
-    held = folded(text) + " " + folded(question)
-    words = [word[:2] for word in HANGUL.findall(answer) if not word.startswith(EVERYDAY_KO)]
+    held = unicodedata.normalize("NFD", folded(text) + " " + folded(question))
+    words = [_stem(word) for word in HANGUL.findall(answer) if not word.startswith(EVERYDAY_KO)]
     words += [word.casefold()[:5] for word in re.findall(r"[A-Za-z]{4,}", answer) if word.casefold() not in EVERYDAY_EN]
     return sum(word in held for word in words) / len(words) if words else 1.0
+
+
+def _stem(word: str) -> str:
+    """The first syllable and the second without its final consonant, which an ending may change (못한다, 못합니다)."""
+    return unicodedata.normalize("NFD", word[0]) + unicodedata.normalize("NFD", word[1])[:2]
 
 
 def ungrounded(answer: str, text: str, question: str, least: float) -> str | None:
@@ -125,16 +131,15 @@ def _names(answer: str) -> Iterator[str]:
 
 
 def _values(text: str) -> set[Decimal]:
-    """Every number of a text by value, its parts too: `3만 5천` is 35000, and holds 3, 30000, 5 and 5000."""
+    """Every number of a text by value, its parts too: `3만 5천` is 35000, and holds 30000 and 5000."""
     return {value for whole, parts in _expressions(text) for value in (whole, *parts)}
 
 
 def _expressions(text: str) -> Iterator[tuple[Decimal, list[Decimal]]]:
     """Each number as it is written: its value, and those of its parts."""
     for found in EXPRESSION.finditer(unicodedata.normalize("NFKC", text)):
-        plain = [(Decimal(part[1].replace(",", "")), _unit(part[2] or "")) for part in PART.finditer(found[0])]
-        scaled = [number * unit for number, unit in plain]
-        yield sum(scaled, Decimal(0)), [*(number for number, _ in plain), *scaled]
+        parts = [Decimal(part[1].replace(",", "")) * _unit(part[2] or "") for part in PART.finditer(found[0])]
+        yield sum(parts, Decimal(0)), parts
 
 
 def _unit(marks: str) -> int:
