@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
+from datakit.canon import digest_file
 from datakit.errors import ConfigError, Problem, SourceError, StoreError
 from datakit.manifests import DatasetManifest
 from datakit.pipeline import Pipeline
@@ -41,25 +43,33 @@ NUMBER = re.compile(r"^\d+(?:e\d+)?$", re.IGNORECASE)
 def export_review(
     manifest: DatasetManifest, store: Store, file: Path, *, stage: str | None, rows: int | None, raw: bool
 ) -> dict[str, Any]:
-    """Write rows of a dataset for review; a file that is there already is never overwritten: it may hold work."""
+    """Write rows of a dataset for review; an equal file is left alone, a different one is refused: it may hold work."""
     if file.suffix.lower() not in (".csv", ".jsonl"):
         raise ConfigError((Problem("FILE", f"{file.name} is neither .csv nor .jsonl", "name it so"),))
-    if file.exists():
-        raise ConfigError((Problem("FILE", f"{file} is there already", "it may hold reviews; choose another name"),))
     told = islice((_told(row, manifest.ref) for row in each_row_after(manifest, store, stage, raw)), rows)
     is_csv = file.suffix.lower() == ".csv"
     first = next(told, None)
     if first is None:
         raise ConfigError((Problem("DATASET", f"{manifest.ref} has no rows to review"),))
+    draft = file.with_name(f"{file.name}.tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with open(file, "x", encoding="utf-8-sig" if is_csv else "utf-8", newline="") as target:
+        with open(draft, "w", encoding="utf-8-sig" if is_csv else "utf-8", newline="") as target:
             written = _write(target, chain([first], told), is_csv)
+        _settle(draft, file)
     except OSError as error:
         raise StoreError(
             f"the file can't be written: {error.strerror}", where=str(file), fix="another place"
         ) from error
     return {"dataset": manifest.ref, "file": str(file), "rows": written}
+
+
+def _settle(draft: Path, file: Path) -> None:
+    """Put a draft in its place, unless something else is there."""
+    if file.exists() and digest_file(file) != digest_file(draft):
+        draft.unlink()
+        raise ConfigError((Problem("FILE", f"{file} is there already", "it may hold reviews; choose another name"),))
+    os.replace(draft, file)
 
 
 def reviewed_pipeline(file: Path, store: Store) -> tuple[Pipeline, str, int]:

@@ -407,7 +407,7 @@ def test_rewriting_keeps_facts_and_speaks_at_the_level_that_was_asked(tmp_path: 
     assert row["synthesize.instruction"] == "다음 글을 해요체로 바꿔 주세요."
     for text, fault in (
         (KO, "copied"), (KO.replace("연다.", "여는 곳이다."), "speech_level"), (POLITE.replace("2주", "3주"), "strange_number"),
-        (POLITE.replace("2023년에 ", ""), "lost_number"), (POLITE[:60], "length"), ("It is open from Tuesday.", "language"),
+        (POLITE.replace("2023년에 ", ""), "lost_number"), (POLITE[:40], "length"), ("It is open from Tuesday.", "language"),
     ):  # fmt: skip
         assert set(refused(rewritten(tmp_path, text))) == {fault}, fault
 
