@@ -63,11 +63,13 @@ class Judge(Asks, CorpusStage):
         self.note(session, out)
 
     def _shard(self, session: Session, table: pa.Table, out: Outbox) -> None:
+        import pyarrow as pa
+
         items = list(example_items(table))
         verdicts = [verdict for window in _parts(items, self.window) for verdict in self._judged(session, window)]
         drops = [self._drop(item, verdict) for item, verdict in zip(items, verdicts, strict=True)]
         gone = [(i.id, i.source_id, drop) for i, drop in zip(items, drops, strict=True) if drop is not None]
-        kept = _with_verdicts(table, verdicts, session).filter([drop is None for drop in drops])
+        kept = _with_verdicts(table, verdicts, session).filter(pa.array([drop is None for drop in drops], pa.bool_()))
         counters = Counter(f"score.{verdict.score:g}" for verdict in verdicts if verdict.score is not None)
         out.write(kept, drops=drops_table(gone) if gone else None, counters=counters)
 
