@@ -272,7 +272,9 @@ def test_magpie_completes_an_empty_user_turn_and_answers_by_chat(tmp_path: Path)
         return Answer(text=answer) if "messages" in body else Answer(raw=json.dumps(completion).encode())
 
     with openai_server(script) as server:
-        stage = recipe("magpie", {"base_url": server.url, "model": "m"}, language="ko", rows=1, window=1)  # type: ignore[arg-type]
+        stage = recipe(
+            "magpie", {"base_url": server.url, "model": "m", "concurrency": 1}, language="ko", rows=1, window=1
+        )  # type: ignore[arg-type]
         [row] = made(apply(stage, [], kind="example", cache=tmp_path))
         raw, chat = server.bodies
     assert raw["prompt"].startswith("<|im_start|>system\n당신은 한국어로")

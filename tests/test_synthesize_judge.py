@@ -65,7 +65,7 @@ def test_scores_are_read_in_many_forms(text: str) -> None:
 def test_judge_sees_task_answer_source_text_and_rubric(tmp_path: Path) -> None:
     source = "서울과 부산 사이 고속열차는 2시간 30분쯤 걸린다."
     with openai_server(lambda number, body: Answer(text='{"reason": "", "score": 5}')) as server:
-        stage = judge({"base_url": server.url, "model": "m"}, rubric="- 숫자가 맞는가.")  # type: ignore[arg-type]
+        stage = judge({"base_url": server.url, "model": "m", "concurrency": 1}, rubric="- 숫자가 맞는가.")  # type: ignore[arg-type]
         rows = [
             example(ASKED, GOOD, "a", **{"synthesize.source_text": source}),
             example("How long?", "Two hours.", "b", "en"),
