@@ -18,12 +18,16 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from datakit.canon import digest_file
 from datakit.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from datakit.teachers.budget import Budget
+    from datakit.teachers.metered import Metered
 
 BUILT_IN = {
     "local": "datakit.teachers.local:LocalServer",
@@ -31,6 +35,8 @@ BUILT_IN = {
     "replay": "datakit.teachers.replay:Replay",
 }
 """Found without entry points too, so that a bare checkout works."""
+FREE = frozenset({"local", "replay"})
+"""Teachers that nobody sends a bill for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +55,30 @@ class Request:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     schema: str = ""
-    """A JSON schema, as JSON text, that the reply should obey; "" for none. Some endpoints ignore it."""
+    """A JSON schema, as JSON text, that the reply should obey; "" for none. Some endpoints ignore it: read replies with
+    `structured.parse_json`."""
+    frequency_penalty: float = 0.0
+    """Lowers the odds of a token by how often it came already, -2 to 2."""
+    presence_penalty: float = 0.0
+    """Lowers the odds of every token that came already, -2 to 2."""
+    top_k: int = 0
+    """Sample from so many of the likeliest tokens; 0: from all. OpenAI itself doesn't know it; vLLM, llama.cpp do."""
 
     def shape(self) -> dict[str, Any]:
-        """Everything that shapes the reply, as canonical values."""
-        return asdict(self)
+        """Everything that shapes the reply, as canonical values. A field that came later is left out where it isn't
+        used, so that replies paid for before it came stay known."""
+        shape = asdict(self)
+        return {name: value for name, value in shape.items() if name not in LATER or value != LATER[name]}
+
+
+LATER = {"frequency_penalty": 0.0, "presence_penalty": 0.0, "top_k": 0}
+"""Fields of a Request that keys of stored replies hold only where they differ from this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back. `finish_reason`: `stop`, `length`, or `none` where a replay has nothing recorded."""
+    """What came back. `finish_reason`: `stop`; `length` where the reply was cut at `max_tokens`; `budget` where the
+    request was not asked (metered.OVER); `none` where a replay has nothing recorded."""
 
     text: str
     finish_reason: str = "stop"
@@ -128,20 +148,29 @@ class TeacherSpec(BaseModel):
             found.append(Problem(path, f"no file at {self.model!r}", "paths are relative to the current directory"))
         return found
 
+    def budget_problems(self, budget: Budget | None, path: str = "budget") -> list[Problem]:
+        """What is wrong with a budget for this teacher; models on this machine need no price."""
+        return budget.problems(self.model, free=self.use in FREE, path=path) if budget else []
+
 
 def names() -> dict[str, str]:
     """Every known teacher: name -> `module:Class`."""
     return BUILT_IN | {found.name: found.value for found in entry_points(group="datakit.teachers")}
 
 
-def open_teacher(spec: TeacherSpec, cache: Path) -> Teacher:
-    """The teacher that a spec names; nothing is started or asked yet. `cache`: where replies and models are kept."""
-    if problems := spec.problems():
+def open_teacher(spec: TeacherSpec, cache: Path, budget: Budget | None = None) -> Metered:
+    """The teacher that a spec names; nothing is started or asked yet. `cache`: where replies and models are kept.
+
+    It keeps to the budget: a request that doesn't fit, and all after it, get `Reply("", "budget")`. `spent` tells what
+    was asked and what it cost.
+    """
+    from datakit.teachers.metered import Metered
+    from datakit.teachers.stored import StoredReplies
+
+    if problems := spec.problems() + spec.budget_problems(budget):
         raise ConfigError(problems)
     module, _, name = names()[spec.use].partition(":")
     teacher: Teacher = getattr(import_module(module), name)(spec, cache)
-    if not teacher.paid:
-        return teacher
-    from datakit.teachers.stored import StoredReplies
-
-    return StoredReplies(teacher, cache / "replies", spec.identity())
+    if teacher.paid:
+        teacher = StoredReplies(teacher, cache / "replies", spec.identity())
+    return Metered(teacher, budget, budget.price(spec.model) if budget else None)

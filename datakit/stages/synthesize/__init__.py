@@ -23,6 +23,7 @@ from datakit.outcome import Drop, drops_table
 from datakit.schemas import Kind, examples, table_from_rows
 from datakit.stage import Corpus, CorpusStage, FileRef, Outbox, Stage, require
 from datakit.teachers import TeacherSpec, open_teacher
+from datakit.teachers.budget import Budget
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,6 +64,8 @@ class Synthesize(CorpusStage):
     """self_instruct, alpaca: JSONL file of seed tasks (id, language, instruction, instances, is_classification)."""
     teacher: TeacherSpec | None = None
     """self_instruct, alpaca: local, replay:FILE, openai:MODEL, or {base_url, model, key_env, concurrency}."""
+    budget: Budget | None = None
+    """self_instruct, alpaca: most to spend: {max_usd, max_tokens, max_requests, prices: {MODEL: {input, output}}}."""
     window: Annotated[int, Field(ge=1, le=1000)] = 4
     """self_instruct, alpaca: requests a round; each sees only what was accepted in the rounds before."""
     max_requests: PositiveInt = 500
@@ -102,11 +105,17 @@ class Synthesize(CorpusStage):
             found.append(
                 Problem("teacher", f"recipe {self.recipe} needs a teacher", "local, replay:FILE or {base_url, model}")
             )
-        return found + (self.teacher.problems() if self.teacher else [])
+        if self.teacher is None:
+            return found
+        return found + self.teacher.problems() + self.teacher.budget_problems(self.budget)
 
     def identity(self) -> dict[str, Any]:
         """The settings; of the teacher only what shapes its replies: kind and model, not address and key."""
-        return {**super().identity(), "teacher": self.teacher.identity() if self.teacher else None}
+        settings = super().identity()
+        if self.teacher is not None:
+            settings["teacher"] = self.teacher.identity()
+            settings["budget"] = self.budget.identity(self.teacher.model) if self.budget else None
+        return settings
 
     def run(self, corpus: Corpus, out: Outbox) -> None:
         """Make the rows."""
@@ -147,7 +156,7 @@ class Synthesize(CorpusStage):
         require(bool(seeds), "seeds", f"no seed task in {self.language}", "choose another language or other seeds")
         assert self.teacher is not None  # problems() saw to it
         settings = self._settings(seeds, corpus.env.seed)
-        teacher = open_teacher(self.teacher, corpus.env.cache)
+        teacher = open_teacher(self.teacher, corpus.env.cache, self.budget)
         session = Session(settings, teacher, seeds, corpus.env.tell)
         for given_id, instruction in given:
             session.pool.add(instruction, given_id)
@@ -163,6 +172,8 @@ class Synthesize(CorpusStage):
                 out.account(kept=-len(rows), made=len(rows))
         refused = {name: count for name, count in sorted(session.counters.items()) if name.startswith("rejected.")}
         out.note(requests=session.requests, seeds=len(seeds), made=len(rows), wanted=settings.rows, rejected=refused)
+        out.note(spent=teacher.spent.notes(len(rows)))
+        corpus.env.tell(teacher.spent.told())
 
     def _seeds(self) -> list[Seed]:
         from datakit.stages.synthesize.generate import read_seeds

@@ -81,6 +81,8 @@ class Session:
     accepted: list[Accepted] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     requests: int = 0
+    spent_up: bool = False
+    """Whether the budget had no room for a request."""
     numbers: Counter[tuple[str, str]] = field(default_factory=Counter)
     outputs: set[str] = field(default_factory=set)
 
@@ -117,10 +119,11 @@ class Session:
         sent = list(requests[:left])
         self.requests += len(sent)
         replies = self.teacher.complete(sent, _nothing) if sent else []
+        self.spent_up |= any(reply.finish_reason == "budget" for reply in replies)
         for reply in replies:
             self.counters["tokens.in"] += reply.tokens_in
             self.counters["tokens.out"] += reply.tokens_out
-            if not reply.text.strip():
+            if not reply.text.strip() and reply.finish_reason != "budget":
                 self.counters["rejected.no_reply"] += 1
         return replies + [Reply("", "none")] * (len(requests) - len(sent))
 
@@ -154,8 +157,9 @@ class Session:
 
     @property
     def done(self) -> bool:
-        """Enough rows, or no request left."""
-        return len(self.accepted) >= self.settings.rows or self.requests >= self.settings.max_requests
+        """Enough rows, no request left, or no room in the budget."""
+        spent = self.spent_up or self.requests >= self.settings.max_requests
+        return spent or len(self.accepted) >= self.settings.rows
 
 
 class Round(Protocol):
