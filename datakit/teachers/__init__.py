@@ -1,6 +1,7 @@
 """Teachers: models that write synthetic text, behind one seam, whatever answers.
 
     teacher: local                       llama.cpp's server inside this process, SmolLM2 or any GGUF (local:FILE)
+    teacher: transformers:FOLDER         a transformers model inside this process
     teacher: replay:FILE                 recorded replies, no model
     teacher: openai:gpt-…                OpenAI itself; the key from $OPENAI_API_KEY
     teacher: {base_url: …, model: …}     any OpenAI-compatible endpoint (vLLM, Ollama, llama.cpp, `transformers serve`)
@@ -13,16 +14,18 @@ asked and which model was asked make the identity; address, key and concurrency 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from datakit.canon import digest_file
+from datakit.canon import canonical, digest_bytes, digest_file, key_of
 from datakit.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -33,10 +36,17 @@ BUILT_IN = {
     "local": "datakit.teachers.local:LocalServer",
     "openai": "datakit.teachers.endpoint:Endpoint",
     "replay": "datakit.teachers.replay:Replay",
+    "transformers": "datakit.teachers.inprocess:InProcess",
 }
 """Found without entry points too, so that a bare checkout works."""
-FREE = frozenset({"local", "replay"})
+BATCHES = "datakit.teachers.batches:Batches"
+"""What `batch: true` puts in the place of `openai`."""
+FREE = frozenset({"local", "replay", "transformers"})
 """Teachers that nobody sends a bill for."""
+ON_DISK = frozenset({"local", "transformers"})
+"""Teachers whose `model` is a file or a folder."""
+HEAD_BYTES = 1 << 20
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +116,30 @@ class TeacherSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     use: str = "openai"
-    """Name of the teacher: openai (any compatible endpoint), local, replay, or a plugin's."""
+    """Name of the teacher: openai (any compatible endpoint), local, transformers, replay, or a plugin's."""
     model: str = ""
-    """Model to ask for; for `local` a .gguf file (default: SmolLM2), for `replay` the file of replies."""
+    """Model to ask for; for `local` a .gguf file and for `transformers` a folder, a .gguf file or a hub name (default:
+    SmolLM2); for `replay` the file of replies."""
     base_url: str = ""
     """Address of an OpenAI-compatible endpoint, up to and including /v1; default: OpenAI's own."""
     key_env: str = ""
     """Name of the environment variable that holds the key (never the key itself)."""
-    concurrency: int = Field(8, ge=1, le=1024)
-    """Requests in flight at once."""
+    concurrency: int = Field(8, ge=1, le=1000)
+    """Requests in flight at once, fewer while the endpoint is overloaded."""
+    rpm: float | None = Field(None, gt=0)
+    """Most requests a minute; null: no limit."""
+    tpm: float | None = Field(None, gt=0)
+    """Most tokens a minute, of prompts and replies; null: no limit."""
     timeout: float = Field(120, gt=0)
     """Seconds to wait for one reply."""
     retries: int = Field(5, ge=0, le=20)
-    """How often a request is tried again after 429, 5xx or a time-out."""
+    """How often a request is tried again after 429, 5xx, a broken connection or a time-out."""
+    batch: bool = False
+    """openai: send requests through the Batch API (files and batches), at half the price, within a day."""
+    replay: bool = False
+    """Take every reply from disk; one that is not there is an error. Nothing is asked, no key is needed."""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """openai: further fields of the request's body, as {chat_template_kwargs: {enable_thinking: false}}."""
 
     @model_validator(mode="before")
     @classmethod
@@ -134,8 +155,12 @@ class TeacherSpec(BaseModel):
         """What makes two teachers the same: the kind and the model, or the content of a file of replies."""
         if self.use == "replay":
             return {"use": "replay", "replies": digest_file(self.model)}
-        name = Path(self.model).name if self.use == "local" else self.model
-        return {"use": self.use, "model": name or "smollm2"}
+        found = {"use": self.use, "model": Path(self.model).name if self.use in ON_DISK else self.model}
+        if self.use in ON_DISK and Path(self.model).exists():
+            found["content"] = mark_of(Path(self.model))
+        if self.extra:
+            found["extra"] = canonical(self.extra).decode()
+        return found | {"model": found["model"] or "smollm2"}
 
     def problems(self, path: str = "teacher") -> list[Problem]:
         """What can be seen to be wrong without asking anybody."""
@@ -144,8 +169,24 @@ class TeacherSpec(BaseModel):
             found.append(Problem(path, f"no teacher {self.use!r}", f"known: {', '.join(sorted(names()))}"))
         if self.use == "openai" and not self.model:
             found.append(Problem(path, "which model?", "openai:MODEL, or {base_url: ..., model: ...}"))
-        if (self.use == "replay" or (self.use == "local" and self.model)) and not Path(self.model).is_file():
+        if self.use == "replay" and not self.model:
+            stored = "`--set synthesize.teacher.replay=true` takes those on disk"
+            found.append(Problem(path, "which replies?", f"replay:FILE takes recorded ones; {stored}"))
+        elif (self.use == "replay" or (self.use == "local" and self.model)) and not Path(self.model).is_file():
             found.append(Problem(path, f"no file at {self.model!r}", "paths are relative to the current directory"))
+        if self.batch and self.use != "openai":
+            found.append(Problem(f"{path}.batch", f"the teacher {self.use!r} knows no batches", "leave `batch` out"))
+        return found + self._open_secrets(path)
+
+    def _open_secrets(self, path: str) -> list[Problem]:
+        """Keys where everybody would read them: pipelines are stored, addresses stand in errors. None is quoted."""
+        found, parts = [], urlsplit(self.base_url)
+        if parts.username or parts.password or parts.query:
+            fix = "name an environment variable in key_env"
+            found.append(Problem(f"{path}.base_url", "the address holds a name, a password or a query", fix))
+        if self.key_env and not VARIABLE.fullmatch(self.key_env):
+            fix = "the variable's name, as key_env: MY_KEY; never the key itself"
+            found.append(Problem(f"{path}.key_env", "this is no name of an environment variable", fix))
         return found
 
     def budget_problems(self, budget: Budget | None, path: str = "budget") -> list[Problem]:
@@ -153,24 +194,45 @@ class TeacherSpec(BaseModel):
         return budget.problems(self.model, free=self.use in FREE, path=path) if budget else []
 
 
+def mark_of(path: Path) -> str:
+    """Tells a model's files from others of the same name without reading gigabytes: sizes, and what they begin with."""
+    files = sorted(path.glob("*.safetensors")) + [path / "config.json"] if path.is_dir() else [path]
+    heads: list[list[Any]] = []
+    for file in files:
+        if file.is_file():
+            with file.open("rb") as stream:
+                heads.append([file.name, file.stat().st_size, digest_bytes(stream.read(HEAD_BYTES))])
+    return key_of(heads)
+
+
 def names() -> dict[str, str]:
     """Every known teacher: name -> `module:Class`."""
     return BUILT_IN | {found.name: found.value for found in entry_points(group="datakit.teachers")}
 
 
-def open_teacher(spec: TeacherSpec, cache: Path, budget: Budget | None = None) -> Metered:
+def open_teacher(
+    spec: TeacherSpec, cache: Path, budget: Budget | None = None, tell: Callable[[str], None] | None = None
+) -> Metered:
     """The teacher that a spec names; nothing is started or asked yet. `cache`: where replies and models are kept.
 
     It keeps to the budget: a request that doesn't fit, and all after it, get `Reply("", "budget")`. `spent` tells what
-    was asked and what it cost.
+    was asked and what it cost. A teacher that has an attribute `tell` gets one, to speak to the person at the terminal.
     """
     from datakit.teachers.metered import Metered
-    from datakit.teachers.stored import StoredReplies
 
     if problems := spec.problems() + spec.budget_problems(budget):
         raise ConfigError(problems)
-    module, _, name = names()[spec.use].partition(":")
+    return Metered(_with_memory(spec, cache, tell), budget, budget.price(spec.model) if budget else None)
+
+
+def _with_memory(spec: TeacherSpec, cache: Path, tell: Callable[[str], None] | None) -> Teacher:
+    from datakit.teachers.stored import Absent, StoredReplies, path_of_replies
+
+    folder, identity = cache / "replies", spec.identity()
+    if spec.replay:
+        return StoredReplies(Absent(path_of_replies(folder, identity)), folder, identity)
+    module, _, name = (BATCHES if spec.batch else names()[spec.use]).partition(":")
     teacher: Teacher = getattr(import_module(module), name)(spec, cache)
-    if teacher.paid:
-        teacher = StoredReplies(teacher, cache / "replies", spec.identity())
-    return Metered(teacher, budget, budget.price(spec.model) if budget else None)
+    if tell is not None and hasattr(teacher, "tell"):
+        teacher.tell = tell
+    return StoredReplies(teacher, folder, identity) if teacher.paid else teacher

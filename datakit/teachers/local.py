@@ -31,18 +31,22 @@ class LocalServer:
         self.spec = spec
         self.cache = cache
         self.server: Any = None
+        self.endpoint: Endpoint | None = None
 
     def complete(self, requests: Sequence[Request], arrived: Arrived) -> list[Reply]:
         """All replies, one after the other: the same in any run."""
-        if self.server is None:
+        if self.endpoint is None:
             self.server = _serve(_model_file(self.spec.model))
-        address = {"use": "openai", "model": "local", "base_url": self.server.listening_address + "/v1"}
-        spec = self.spec.model_copy(update={**address, "key_env": "", "concurrency": 1, "timeout": 600.0})
-        return Endpoint(spec, self.cache).complete(requests, arrived)
+            address = {"use": "openai", "model": "local", "base_url": self.server.listening_address + "/v1"}
+            told = {"key_env": "", "concurrency": 1, "timeout": 600.0, "rpm": None, "tpm": None}
+            self.endpoint = Endpoint(self.spec.model_copy(update=address | told), self.cache)
+        return self.endpoint.complete(requests, arrived)
 
     def close(self) -> None:
         """Stop the server: it lives as long as the object."""
-        self.server = None
+        if self.endpoint is not None:
+            self.endpoint.close()
+        self.endpoint = self.server = None
 
 
 def _model_file(model: str) -> Path:
