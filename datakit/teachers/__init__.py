@@ -156,7 +156,7 @@ class TeacherSpec(BaseModel):
         if self.use == "replay":
             return {"use": "replay", "replies": digest_file(self.model)}
         found = {"use": self.use, "model": Path(self.model).name if self.use in ON_DISK else self.model}
-        if self.use in ON_DISK and Path(self.model).exists():
+        if self.use in ON_DISK and self.model and Path(self.model).exists():
             found["content"] = mark_of(Path(self.model))
         if self.extra:
             found["extra"] = canonical(self.extra).decode()
@@ -196,7 +196,7 @@ class TeacherSpec(BaseModel):
 
 def mark_of(path: Path) -> str:
     """Tells a model's files from others of the same name without reading gigabytes: sizes, and what they begin with."""
-    files = sorted(path.glob("*.safetensors")) + [path / "config.json"] if path.is_dir() else [path]
+    files = [*sorted(path.glob("*.safetensors")), path / "config.json"] if path.is_dir() else [path]
     heads: list[list[Any]] = []
     for file in files:
         if file.is_file():
