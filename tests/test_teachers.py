@@ -20,7 +20,7 @@ import pytest
 
 from datakit.errors import ConfigError, TeacherError
 from datakit.pipeline import Pipeline
-from datakit.teachers import Reply, Request, Teacher, TeacherSpec, open_teacher
+from datakit.teachers import RAW, Reply, Request, Teacher, TeacherSpec, open_teacher
 from datakit.teachers.dialect import retry_after
 from datakit.teachers.endpoint import Endpoint
 from tests.asking import ask, endpoint, nothing, opened, replies_to
@@ -122,6 +122,21 @@ def test_sampling_settings_are_sent_only_where_they_are_set(tmp_path: Path) -> N
     }  # fmt: skip
     sent = {name: second[name] for name in ("frequency_penalty", "presence_penalty", "top_k", "stop", "seed")}
     assert sent == {"frequency_penalty": 0.5, "presence_penalty": -0.5, "top_k": 40, "stop": ["끝"], "seed": 1}
+
+
+def test_raw_text_is_completed_where_the_endpoint_can(tmp_path: Path) -> None:
+    """One message of role RAW goes to /completions as it is; an endpoint that knows none is named with the remedy."""
+    request = Request(((RAW, "<|im_start|>user\n"),), "magpie", "ko", max_tokens=8)
+    done = json.dumps({"choices": [{"text": "질문", "finish_reason": "stop"}], "usage": {"completion_tokens": 1}})
+    with openai_server(lambda number, body: Answer(raw=done.encode())) as server:
+        assert replies_to(endpoint(server.url), tmp_path, [request]) == [Reply("질문", "stop", 0, 1)]
+        assert server.bodies[0]["prompt"] == "<|im_start|>user\n"
+        assert "messages" not in server.bodies[0]
+    with (
+        openai_server(lambda number, body: Answer(status=404)) as server,
+        pytest.raises(TeacherError, match="completes no raw text"),
+    ):
+        replies_to(endpoint(server.url), tmp_path / "other", [request])
 
 
 def test_a_hundred_requests_are_in_flight_at_once(tmp_path: Path) -> None:

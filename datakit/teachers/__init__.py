@@ -39,6 +39,8 @@ BUILT_IN = {
     "transformers": "datakit.teachers.inprocess:InProcess",
 }
 """Found without entry points too, so that a bare checkout works."""
+RAW = "raw"
+"""Role of a single message that is no chat: the teacher goes on writing where its text ends, template and all."""
 BATCHES = "datakit.teachers.batches:Batches"
 """What `batch: true` puts in the place of `openai`."""
 FREE = frozenset({"local", "replay", "transformers"})
@@ -54,7 +56,7 @@ class Request:
     """One question to a teacher. `purpose`, `language` and `number` say what it is for (replay goes by them)."""
 
     messages: tuple[tuple[str, str], ...]
-    """(role, content) pairs."""
+    """(role, content) pairs; one of role RAW is a text to be completed."""
     purpose: str = ""
     language: str = ""
     number: int = 0
@@ -73,6 +75,11 @@ class Request:
     """Lowers the odds of every token that came already, -2 to 2."""
     top_k: int = 0
     """Sample from so many of the likeliest tokens; 0: from all. OpenAI itself doesn't know it; vLLM, llama.cpp do."""
+
+    @property
+    def raw(self) -> bool:
+        """Whether it is a text to be completed, not a chat."""
+        return len(self.messages) == 1 and self.messages[0][0] == RAW
 
     def shape(self) -> dict[str, Any]:
         """Everything that shapes the reply, as canonical values. A field that came later is left out where it isn't
@@ -218,8 +225,10 @@ def open_teacher(
     It keeps to the budget: a request that doesn't fit, and all after it, get `Reply("", "budget")`. `spent` tells what
     was asked and what it cost. A teacher that has an attribute `tell` gets one, to speak to the person at the terminal.
     """
-    from datakit.teachers.metered import Metered
+    from datakit.teachers.metered import HEARD, Listener, Metered
 
+    if (heard := HEARD.get()) is not None:
+        return Metered(Listener(heard), None, None)
     if problems := spec.problems() + spec.budget_problems(budget):
         raise ConfigError(problems)
     return Metered(_with_memory(spec, cache, tell), budget, budget.price(spec.model) if budget else None)

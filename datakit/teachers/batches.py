@@ -110,6 +110,8 @@ class Batches:
         return jobs
 
     def _line(self, name: str, request: Request) -> bytes:
+        if request.raw:
+            raise self.dialect.error("batches complete no raw text", "leave `batch` out, or choose another recipe")
         line = {"custom_id": name, "method": "POST", "url": PATH, "body": self.dialect.body(request)}
         return json.dumps(line, ensure_ascii=True).encode() + b"\n"
 

@@ -1,9 +1,9 @@
 """What an endpoint understands of a request, and what its answers and refusals mean.
 
-`body` writes a request as the chat-completions API wants it. Endpoints differ: some refuse `response_format`, the newer
-OpenAI models refuse `max_tokens` and want `max_completion_tokens`, some know no `seed` or `top_k`. Who is refused with
-HTTP 400 or 422 is asked again without, and the endpoint is remembered as one that speaks so. The key of a stored reply
-doesn't know of it: the question was the same.
+`body` writes a request as the API wants it: chat completions, or completions for a raw text. Endpoints differ: some
+refuse `response_format`, the newer OpenAI models refuse `max_tokens` and want `max_completion_tokens`, some know no
+`seed` or `top_k`. Who refuses with HTTP 400 or 422 is asked again without, and remembered as one that speaks so. The
+key of a stored reply doesn't know of it: the question was the same.
 
 Refusals that concern one request alone become replies without text, so that one long document doesn't end a run:
 `too_long` (more than the model's context), `content_filter`. Nothing that an endpoint says in words gets into an error.
@@ -23,6 +23,7 @@ PASSING = frozenset({408, 409, 425, 429})
 """Statuses that may pass, beside all from 500 on."""
 OVERLOADED = frozenset({429, 503, 529})
 BAD_REQUEST = frozenset({400, 422})
+NO_COMPLETIONS = frozenset({400, 404, 405, 501})
 DROPPABLE = ("response_format", "seed", "top_k")
 TOO_LONG = ("context_length_exceeded", "exceed_context_size_error", "maximum context length", "context size")
 FILTERED = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
@@ -39,10 +40,11 @@ class Dialect:
         """Fields that the endpoint refused."""
 
     def body(self, request: Request) -> dict[str, Any]:
-        """The body of a chat completion."""
+        """What is sent to `path_of(request)`."""
+        turns = [{"role": role, "content": content} for role, content in request.messages]
         body: dict[str, Any] = {
             "model": self.spec.model or "default",
-            "messages": [{"role": role, "content": content} for role, content in request.messages],
+            **({"prompt": request.messages[0][1]} if request.raw else {"messages": turns}),
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "top_p": request.top_p,
@@ -82,11 +84,14 @@ class Dialect:
             return Reply("", "content_filter")
         return None
 
-    def fatal(self, status: int, code: str) -> TeacherError | None:
-        """The error if asking again can't help, None if it may."""
+    def fatal(self, status: int, code: str, raw: bool = False) -> TeacherError | None:
+        """The error if asking again can't help, None if it may. `raw`: a text was to be completed."""
         if status in (401, 403):
             variable = self.spec.key_env or "OPENAI_API_KEY"
             return self.error(f"the endpoint refuses the key (HTTP {status})", f"check ${variable}")
+        if raw and status in NO_COMPLETIONS:
+            fix = "use one that has /completions (vLLM, llama.cpp, `teacher: local`), or another recipe"
+            return self.error(f"this endpoint completes no raw text (HTTP {status})", fix)
         if status == 404:
             return self.error(f"no model {self.spec.model!r} here (HTTP 404)", "check model and base_url")
         if code == "insufficient_quota":
@@ -108,10 +113,15 @@ class Dialect:
         return "check the network, or use `teacher: local`"
 
 
+def path_of(request: Request) -> str:
+    """Where a request is sent."""
+    return "/completions" if request.raw else "/chat/completions"
+
+
 def reply_of(answer: Any) -> Reply:
-    """A chat completion as a Reply. Raises ValueError, TypeError or LookupError for what is none."""
+    """A completion as a Reply. Raises ValueError, TypeError or LookupError for what is none."""
     choice = answer["choices"][0]
-    text = choice["message"].get("content") or ""
+    text = (choice["message"].get("content") if "message" in choice else choice["text"]) or ""
     if not isinstance(text, str):
         raise TypeError("the content of a reply is text")
     usage = answer.get("usage") or {}

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from datakit.errors import TeacherError
 from datakit.teachers import Arrived, Reply, Request, TeacherSpec
 from datakit.teachers.budget import worst_case
-from datakit.teachers.dialect import OVERLOADED, Dialect, reply_of, retry_after
+from datakit.teachers.dialect import OVERLOADED, Dialect, path_of, reply_of, retry_after
 from datakit.teachers.limits import Gate, Pace
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Asking:
             async with asyncio.timeout(self.spec.timeout):
                 reply = await self._post(request)
         except openai.APIStatusError as error:
-            return self._refused(error, began)
+            return self._refused(error, began, request.raw)
         except openai.APIConnectionError as error:
             return self._unanswered(error)
         except TimeoutError:
@@ -204,17 +204,17 @@ class Asking:
         while True:
             body = self.dialect.body(request)
             try:
-                return reply_of(await client.post("/chat/completions", cast_to=object, body=body))
+                return reply_of(await client.post(path_of(request), cast_to=object, body=body))
             except openai.APIStatusError as error:
                 if refused := self.dialect.refusal(error.status_code, f"{error.code} {error.type} {error.message}"):
                     return refused
                 if not self.dialect.learn(error.status_code, body, error.param):
                     raise
 
-    def _refused(self, error: APIStatusError, began: float) -> Trouble:
+    def _refused(self, error: APIStatusError, began: float, raw: bool) -> Trouble:
         """A refusal that may pass; raises one that can't."""
         status, tries = error.status_code, self.spec.retries + 1
-        if fatal := self.dialect.fatal(status, str(error.code or "")):
+        if fatal := self.dialect.fatal(status, str(error.code or ""), raw):
             raise fatal from None
         pause = retry_after(error.response.headers, time.time())
         if status in OVERLOADED:

@@ -55,8 +55,7 @@ class InProcess:
     def _answer(self, request: Request) -> Reply:
         import torch
 
-        turns = [{"role": role, "content": content} for role, content in request.messages]
-        prompt = self._prompt(turns)
+        prompt = self._prompt(request)
         size = prompt["input_ids"].shape[1]
         room = self.model.config.max_position_embeddings - size
         if room < 1:
@@ -70,9 +69,12 @@ class InProcess:
             text, ended = (before, True) if found else (text, ended)
         return Reply(text, "stop" if ended else "length", size, len(made))
 
-    def _prompt(self, turns: list[dict[str, str]]) -> Any:
+    def _prompt(self, request: Request) -> Any:
         from jinja2 import TemplateError
 
+        if request.raw:
+            return self.tokenizer(request.messages[0][1], return_tensors="pt", add_special_tokens=False)
+        turns = [{"role": role, "content": content} for role, content in request.messages]
         options = {"add_generation_prompt": True, "return_tensors": "pt", "return_dict": True}
         try:
             return self.tokenizer.apply_chat_template(turns, **options)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from datakit.teachers import Arrived, Reply, Request, Teacher
 from datakit.teachers.budget import Budget, Price, Spent, affordable
 
+HEARD: ContextVar[list[Request] | None] = ContextVar("datakit_heard", default=None)
+"""Where requests are noted instead of asked, while somebody is `listening`."""
 OVER = Reply("", "budget")
 """The reply to every request that the budget has no room for."""
 
@@ -45,3 +49,34 @@ class Metered:
             self.spent.add(request, reply, self.paid)
         self.spent.from_disk += getattr(self.teacher, "reused", 0) - before
         return replies
+
+
+class Listener:
+    """A teacher that notes what it is asked, and answers nothing."""
+
+    paid = False
+
+    def __init__(self, heard: list[Request]) -> None:
+        self.heard = heard
+
+    def complete(self, requests: Sequence[Request], arrived: Arrived) -> list[Reply]:
+        """Replies without text."""
+        self.heard += requests
+        replies = [Reply("", "none")] * len(requests)
+        for place, reply in enumerate(replies):
+            arrived(place, reply)
+        return replies
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@contextmanager
+def listening() -> Iterator[list[Request]]:
+    """Every teacher that is opened meanwhile is a Listener; gives the requests that they hear."""
+    heard: list[Request] = []
+    token = HEARD.set(heard)
+    try:
+        yield heard
+    finally:
+        HEARD.reset(token)

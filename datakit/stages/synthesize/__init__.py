@@ -117,6 +117,12 @@ class Synthesize(CorpusStage):
             settings["budget"] = self.budget.identity(self.teacher.model) if self.budget else None
         return settings
 
+    def forecast(self, corpus: Corpus) -> dict[str, Any] | None:
+        """What the teacher would cost."""
+        from datakit.stages.synthesize.forecast import forecast
+
+        return forecast(self, self.teacher, self.budget, self.max_requests, corpus) if self.teacher else None
+
     def run(self, corpus: Corpus, out: Outbox) -> None:
         """Make the rows."""
         if self.recipe == "mine":
@@ -156,7 +162,7 @@ class Synthesize(CorpusStage):
         require(bool(seeds), "seeds", f"no seed task in {self.language}", "choose another language or other seeds")
         assert self.teacher is not None  # problems() saw to it
         settings = self._settings(seeds, corpus.env.seed)
-        teacher = open_teacher(self.teacher, corpus.env.cache, self.budget)
+        teacher = open_teacher(self.teacher, corpus.env.cache, self.budget, corpus.env.tell)
         session = Session(settings, teacher, seeds, corpus.env.tell)
         for given_id, instruction in given:
             session.pool.add(instruction, given_id)
@@ -173,7 +179,8 @@ class Synthesize(CorpusStage):
         refused = {name: count for name, count in sorted(session.counters.items()) if name.startswith("rejected.")}
         out.note(requests=session.requests, seeds=len(seeds), made=len(rows), wanted=settings.rows, rejected=refused)
         out.note(spent=teacher.spent.notes(len(rows)))
-        corpus.env.tell(teacher.spent.told())
+        if teacher.paid:
+            corpus.env.tell(teacher.spent.told())
 
     def _seeds(self) -> list[Seed]:
         from datakit.stages.synthesize.generate import read_seeds
