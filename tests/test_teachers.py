@@ -70,6 +70,7 @@ def test_unknown_teacher_is_a_config_error_with_the_known_names(tmp_path: Path) 
         ({"model": "m", "key_env": "sk-CANARY-0123"}, "teacher.key_env"),
         ({"use": "local", "batch": True}, "teacher.batch"),
         ({"use": "replay"}, "teacher"),
+        ({"model": "m", "extra": {"n": 4}}, "teacher.extra"),
     ],
 )
 def test_spec_that_can_not_be_right_is_named_and_no_secret_is_quoted(settings: dict[str, Any], path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from hypothesis import given
@@ -225,6 +226,50 @@ def test_file_that_was_changed_meanwhile_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="not where it was"):
         file.read(["ab" * 20])
     file.close()
+
+
+class FullDisk:
+    """A file on a disk that takes ten more bytes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.room = file, 10
+
+    def fileno(self) -> int:
+        return self.file.fileno()
+
+    def close(self) -> None:
+        self.file.close()
+
+    def write(self, data: memoryview) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        taken, self.room = self.file.write(data[: self.room]), 0
+        return taken
+
+
+def test_full_disk_is_an_error_and_the_torn_line_is_closed_by_the_next(tmp_path: Path) -> None:
+    file = ReplyFile(tmp_path / "r.jsonl")
+    file.keep("ab" * 20, Reply("first"))
+    whole = file.handle
+    assert whole is not None
+    file.handle = FullDisk(whole)  # type: ignore[assignment]
+    with pytest.raises(StoreError, match="could not be kept: No space left") as caught:
+        file.keep("cd" * 20, Reply("second"))
+    assert "kept" in caught.value.fix
+    file.handle = whole
+    assert "cd" * 20 not in file
+    file.keep("cd" * 20, Reply("second, paid again"))
+    file.close()
+    assert ReplyFile(file.path).read(["ab" * 20, "cd" * 20]) == [Reply("first"), Reply("second, paid again")]
+
+
+def test_full_disk_stops_the_asking(tmp_path: Path) -> None:
+    """A file stands where the folder of replies should be: the first reply can't be kept, and no more are asked for."""
+    (tmp_path / "replies").write_text("")
+    with openai_server(lambda number, body: Answer()) as server:
+        with pytest.raises(StoreError, match="could not be kept"):
+            replies_to(endpoint(server.url, concurrency=2), tmp_path, [ask("q", number) for number in range(50)])
+        assert len(server.bodies) <= 4
 
 
 # Replay

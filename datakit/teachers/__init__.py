@@ -47,6 +47,21 @@ FREE = frozenset({"local", "replay", "transformers"})
 """Teachers that nobody sends a bill for."""
 ON_DISK = frozenset({"local", "transformers"})
 """Teachers whose `model` is a file or a folder."""
+TAKEN = frozenset(
+    {
+        "model",
+        "messages",
+        "prompt",
+        "max_tokens",
+        "max_completion_tokens",
+        "n",
+        "stream",
+        "temperature",
+        "top_p",
+        "seed",
+    }
+)
+"""Fields of a body that `extra` may not touch."""
 HEAD_BYTES = 1 << 20
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -183,6 +198,9 @@ class TeacherSpec(BaseModel):
             found.append(Problem(path, f"no file at {self.model!r}", "paths are relative to the current directory"))
         if self.batch and self.use != "openai":
             found.append(Problem(f"{path}.batch", f"the teacher {self.use!r} knows no batches", "leave `batch` out"))
+        if taken := sorted(self.extra.keys() & TAKEN):
+            fix = "set it in the stage; a budget and the keys of replies go by it"
+            found.append(Problem(f"{path}.extra", f"{taken[0]!r} is set by every request itself", fix))
         return found + self._open_secrets(path)
 
     def _open_secrets(self, path: str) -> list[Problem]:
