@@ -128,12 +128,13 @@ def test_one_model_answers_the_same_in_this_process_and_through_transformers_ser
     """The GGUF as a folder, asked in this process and over HTTP from a server of somebody else's."""
     if find_spec("fastapi") is None or find_spec("uvicorn") is None:
         pytest.skip("needs transformers[serving]")
+    from datakit.cache import cache_folder
     from datakit.models import resolve_base
 
-    folder = resolve_base("smollm2", tmp_path / "cache").folder
+    folder = resolve_base("smollm2", cache_folder()).folder
     requests = [
-        ask("Name two fruits.", max_tokens=16, temperature=0.0, seed=None),
-        ask("What is rain?", 1, max_tokens=16, temperature=0.0),
+        ask("Name two fruits.", max_tokens=8, temperature=0.0, seed=None),
+        ask("What is rain?", 1, max_tokens=8, temperature=0.0),
     ]
     here = replies_to(TeacherSpec(use="transformers", model=str(folder)), tmp_path / "here", requests)
     with socket.socket() as free:
@@ -141,8 +142,8 @@ def test_one_model_answers_the_same_in_this_process_and_through_transformers_ser
         port = free.getsockname()[1]
     (tmp_path / "hf" / "hub").mkdir(parents=True)
     environment = {**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    program = [str(Path(sys.executable).with_name("transformers")), "serve", str(folder), "--host", "127.0.0.1"]
-    options = ["--port", str(port), "--device", "cpu", "--dtype", "float32"]
+    program = [sys.executable, "-c", "from transformers.cli.transformers import main; main()", "serve", str(folder)]
+    options = ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32"]
     with Popen([*program, *options], env=environment, stdout=DEVNULL, stderr=DEVNULL) as server:
         try:
             spec = endpoint(f"http://127.0.0.1:{port}/v1", retries=20, timeout=120).model_copy(
@@ -170,30 +171,21 @@ def wait_until_it_answers(port: int, server: Popen[bytes]) -> None:
 
 
 @pytest.mark.slow
-def test_self_instruct_with_the_local_teacher_accepts_english_rows_without_network(here: Path) -> None:
-    """The command of the README, and what it costs is told; the second run asks nobody."""
+def test_self_instruct_with_the_local_teacher_accepts_english_rows_without_network(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command of the README; what it cost is told, and the second run asks nobody."""
     pytest.importorskip("xllamacpp")
-    overrides = [
-        "synthesize.teacher=local",
-        "synthesize.language=en",
-        "synthesize.rows=3",
-        "synthesize.max_requests=60",
-    ]
-    settings = [*overrides, "synthesize.max_tokens=200"]
-    os.chdir(ROOT)
+    monkeypatch.chdir(ROOT)
+    settings = {"teacher": "local", "language": "en", "rows": 2, "max_requests": 24, "max_tokens": 120}
+    overrides = [f"synthesize.{name}={value}" for name, value in settings.items()]
     said: list[str] = []
-    done = api.run(
-        "pipelines/self_instruct.yaml",
-        store=str(here / "store"),
-        set=[*settings, f"export.path={here}/out"],
-        tell=said.append,
-    )
-    again = api.run(
-        "pipelines/self_instruct.yaml",
-        store=str(here / "other"),
-        set=[*settings, f"export.path={here}/out2"],
-        tell=said.append,
-    )
+
+    def run(store: str) -> api.Done:
+        given = [*overrides, f"export.path={here / store}/out"]
+        return api.run("pipelines/self_instruct.yaml", store=str(here / store), set=given, tell=said.append)
+
+    done, again = run("first"), run("second")
     assert done.manifest.rows >= 1
     assert done.manifest.digest == again.manifest.digest
     spent = done.manifest.stages[0].notes["spent"]
