@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -99,7 +99,7 @@ class Request:
     def shape(self) -> dict[str, Any]:
         """Everything that shapes the reply, as canonical values. A field that came later is left out where it isn't
         used, so that replies paid for before it came stay known."""
-        shape = asdict(self)
+        shape = {name: getattr(self, name) for name in self.__slots__}
         return {name: value for name, value in shape.items() if name not in LATER or value != LATER[name]}
 
 

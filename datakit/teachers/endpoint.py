@@ -147,7 +147,7 @@ class Asking:
             if self.stop.is_set():
                 return
             try:
-                reply = await self._one(request, random.Random(place))
+                reply = await self._one(place, request)
                 self.arrived(place, reply)
                 self.replies[place] = reply
             except Stopped:
@@ -156,7 +156,7 @@ class Asking:
                 self.failed.append(error)
                 self.stop.set()
 
-    async def _one(self, request: Request, jitter: random.Random) -> Reply:
+    async def _one(self, place: int, request: Request) -> Reply:
         unreached = 0
         for attempt in range(self.spec.retries + 1):
             outcome = await self._try(request)
@@ -165,7 +165,8 @@ class Asking:
             unreached += outcome.down
             if attempt == self.spec.retries or unreached == CONNECTION_TRIES or outcome.pause > LONGEST_PAUSE:
                 raise outcome.error
-            backoff = min(LONGEST_WAIT, self.endpoint.first_wait * 2**attempt) * (0.5 + jitter.random())
+            jitter = 0.5 + random.Random(place * 100 + attempt).random()
+            backoff = min(LONGEST_WAIT, self.endpoint.first_wait * 2**attempt) * jitter
             await self._sleep(max(backoff, outcome.pause))
         raise AssertionError("the last attempt returns or raises")
 
