@@ -467,6 +467,15 @@ def test_teachers_load_no_client_before_they_are_asked(tmp_path: Path) -> None:
     assert not (tmp_path / "replies").exists()
 
 
+def test_settings_of_teacher_and_budget_are_listed_by_the_names_that_set_takes() -> None:
+    from datakit import api
+
+    listed = {setting["name"]: setting for setting in api.stages("synthesize")[0]["settings"]}
+    assert listed["teacher.rpm"]["help"].startswith("Most requests a minute")
+    assert listed["teacher.concurrency"]["default"] == 8
+    assert listed["budget.max_usd"]["help"]
+
+
 def test_pipeline_takes_a_teacher_and_a_budget_from_the_command_line(tmp_path: Path) -> None:
     overrides = ["synthesize.teacher={base_url: 'http://h/v1', model: m}", "synthesize.budget.max_requests=5"]
     data = {"name": "x", "stages": [{"use": "synthesize", "recipe": "alpaca", "seeds": "sample_data/seeds.jsonl"}]}

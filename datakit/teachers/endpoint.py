@@ -6,8 +6,9 @@ that break, answers that are no answers. What can't pass stops everything at onc
 unknown model, a request the endpoint refuses, no quota left. Requests in flight are then still waited for: they are
 paid. So they are after Ctrl-C; a second Ctrl-C leaves at once. Neither keys nor prompts nor replies get into an error.
 
-Cost: 0.7 ms of CPU a request, against 1.9 ms of the client as it comes: its aiohttp transport where it is installed,
-and `client.post` in place of `chat.completions.create`, whose checks of every field cost as much as all of HTTP.
+Cost: 1.0 ms of CPU a request, its reply kept on disk, against 2.3 ms of the client as it comes (bench_teacher): the
+client's aiohttp transport where it is installed, and `client.post` in place of `chat.completions.create`, whose checks
+of every field cost as much as all of HTTP.
 """
 
 from __future__ import annotations
