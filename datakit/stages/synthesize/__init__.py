@@ -179,8 +179,6 @@ class Synthesize(CorpusStage):
         refused = {name: count for name, count in sorted(session.counters.items()) if name.startswith("rejected.")}
         out.note(requests=session.requests, seeds=len(seeds), made=len(rows), wanted=settings.rows, rejected=refused)
         out.note(spent=teacher.spent.notes(len(rows)))
-        if teacher.paid:
-            corpus.env.tell(teacher.spent.told())
 
     def _seeds(self) -> list[Seed]:
         from datakit.stages.synthesize.generate import read_seeds
