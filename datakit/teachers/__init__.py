@@ -241,8 +241,8 @@ def open_teacher(
     """The teacher that a spec names; nothing is started or asked yet. `cache`: where replies and models are kept.
 
     It keeps to the budget: a request that doesn't fit, and all after it, get `Reply("", "budget")`. `spent` tells what
-    was asked and what it cost; so does `tell`, to the person at the terminal, when the teacher is closed. A teacher that
-    has an attribute `tell` gets it, too.
+    was asked and what it cost; so does `tell`, to the person at the terminal, when the teacher is closed. A teacher
+    that has an attribute `tell` gets it, too.
     """
     from datakit.teachers.metered import HEARD, Listener, Metered
 
