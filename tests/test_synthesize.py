@@ -24,6 +24,7 @@ from datakit.stages.synthesize.parse import Written, blocks, instance, numbered,
 from datakit.stages.synthesize.prompting import Prompts
 from datakit.stages.synthesize.seeds import read_seeds
 from datakit.teachers import Arrived, Reply, Request, TeacherSpec
+from datakit.teachers.metered import Metered
 from tests.fakes.openai_server import Answer, openai_server
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
@@ -126,7 +127,7 @@ def grown(order: int) -> list[dict[str, Any]]:
     """Rows that Self-Instruct grows from replies that arrive in some order."""
     recipe = stage("self_instruct", rows=30, max_requests=200)
     seeds = read_seeds(SEEDS)
-    session = Session("self_instruct", Shuffled(order), {"use": "shuffled"}, Prompts(), Sampling(200), 0, 30)
+    session = Session("self_instruct", Metered(Shuffled(order)), {"use": "shuffled"}, Prompts(), Sampling(200), 0, 30)
     growth = Growth(session, seeds, recipe.pool())
     for seed in seeds:
         growth.pool.add(seed.task.instruction, seed.id)

@@ -25,7 +25,8 @@ from typing import Any, TypeVar
 from datakit.canon import key_of
 from datakit.stages.synthesize.prompting import Prompts
 from datakit.stages.synthesize.rows import Draft, example_row
-from datakit.teachers import RAW, Reply, Request, Teacher
+from datakit.teachers import RAW, Reply, Request
+from datakit.teachers.metered import Metered
 
 Found = list["Draft | str"]
 """What an asking ends with, in order: drafts, and names of faults in the place of drafts."""
@@ -53,7 +54,7 @@ class Session:
     """The state of one generation."""
 
     recipe: str
-    teacher: Teacher
+    teacher: Metered
     teacher_identity: dict[str, Any]
     prompts: Prompts
     sampling: Sampling

@@ -9,11 +9,13 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, PositiveInt
 
 from datakit.errors import Problem
-from datakit.stage import CorpusStage, Env, Outbox
+from datakit.stage import Corpus, CorpusStage, Env, Outbox
 from datakit.stages.synthesize import Synthesize
+from datakit.stages.synthesize.forecast import forecast
 from datakit.stages.synthesize.generate import Sampling, Session
 from datakit.stages.synthesize.prompting import Prompts, problems
 from datakit.teachers import TeacherSpec, open_teacher
+from datakit.teachers.budget import Budget
 
 
 class Asks(CorpusStage):
@@ -23,7 +25,9 @@ class Asks(CorpusStage):
     """Names of the prompts that the stage uses."""
 
     teacher: TeacherSpec | None = None
-    """local, replay:FILE, openai:MODEL, or {base_url, model, key_env, concurrency}."""
+    """local, transformers:FOLDER, replay:FILE, openai:MODEL, or {base_url, model, key_env, concurrency, rpm, tpm}."""
+    budget: Budget | None = None
+    """Most to spend: {max_usd, max_tokens, max_requests, prices: {MODEL: {input, output}}}."""
     max_requests: PositiveInt = 500
     """Most requests sent to the teacher; those answered from disk count too."""
     max_tokens: PositiveInt = 1024
@@ -48,13 +52,19 @@ class Asks(CorpusStage):
         if self.teacher is None:
             fix = "local, replay:FILE or {base_url, model}"
             return [*found, Problem("teacher", f"{self.maker} needs a teacher", fix)]
-        return found + self.teacher.problems()
+        return found + self.teacher.problems() + self.teacher.budget_problems(self.budget)
 
     def identity(self) -> dict[str, Any]:
         """The settings; of the teacher only what shapes its replies (kind and model, not address and key); of the
-        prompts their digests."""
+        budget its caps and the model's price; of the prompts their digests."""
         teacher = self.teacher.identity() if self.teacher else None
-        return {**super().identity(), "teacher": teacher, "prompts": Prompts(self.prompts).digests(self.asked_with)}
+        budget = self.budget.identity(self.teacher.model) if self.teacher and self.budget else None
+        prompts = Prompts(self.prompts).digests(self.asked_with)
+        return {**super().identity(), "teacher": teacher, "budget": budget, "prompts": prompts}
+
+    def forecast(self, corpus: Corpus) -> dict[str, Any] | None:
+        """What the teacher would cost."""
+        return forecast(self, self.teacher, self.budget, self.max_requests, corpus) if self.teacher else None
 
     def session(self, env: Env, rows: int | None) -> Session:
         """A generation that is about to begin; whoever opens it closes its teacher."""
@@ -62,7 +72,7 @@ class Asks(CorpusStage):
         sampling = Sampling(self.max_requests, self.max_tokens, self.temperature, self.top_p, self.structured)
         return Session(
             self.maker,
-            open_teacher(self.teacher, env.cache),
+            open_teacher(self.teacher, env.cache, self.budget, env.tell),
             self.teacher.identity(),
             Prompts(self.prompts),
             sampling,
@@ -73,6 +83,7 @@ class Asks(CorpusStage):
     def note(self, session: Session, out: Outbox, **more: Any) -> None:
         """What the report says about a generation."""
         out.note(requests=session.requests, rejected=_refused(session), **more)
+        out.note(spent=session.teacher.spent.notes(session.made))
 
 
 class Taught(Asks, Synthesize):
