@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
-from datakit.describing import describe_plugin, describe_stage
+from datakit.describing import describe_plugin, describe_prompts, describe_stage
 from datakit.errors import ConfigError
 from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.pipeline import Pipeline
@@ -137,6 +137,12 @@ def stages(name: str | None = None) -> list[dict[str, Any]]:
     """All stages, or one with its settings: what it does, what it takes, every setting with type and default."""
     listed = [name] if name else list(names("stage"))
     return [as_json(describe_stage(use)) for use in listed]
+
+
+def prompts(name: str | None = None, *, folder: str = "") -> list[dict[str, Any]]:
+    """The prompts of the recipes, those of a folder in the place of shipped ones: all, or those of one name
+    (`grounded`, `grounded.ko`) with their text."""
+    return describe_prompts(name, folder)
 
 
 def plugins() -> list[dict[str, Any]]:
@@ -426,6 +432,34 @@ def pii_redact(
     return redact(source, out, stage=pii_of(settings or {}), text=text)
 
 
+def review_export(
+    dataset: str,
+    file: str | Path,
+    *,
+    store: str = DEFAULT_STORE,
+    stage: str | None = None,
+    rows: int | None = None,
+    raw: bool = False,
+) -> dict[str, Any]:
+    """Write rows of a dataset to a CSV or JSONL file for people to judge and edit (as `show` would show them)."""
+    from datakit.reviewing import export_review
+    from datakit.store import Store
+
+    opened = Store(store)
+    return export_review(opened.manifest(dataset), opened, Path(file), stage=stage, rows=rows, raw=raw)
+
+
+def review_import(file: str | Path, *, store: str = DEFAULT_STORE, workers: int = 1) -> dict[str, Any]:
+    """Take a reviewed file: its dataset's pipeline runs with a `review` stage, and the result is published."""
+    from datakit.reviewing import reviewed_pipeline
+    from datakit.store import Store
+
+    pipeline, entry, place = reviewed_pipeline(Path(file), Store(store))
+    done = run(pipeline, store=store, workers=workers)
+    counts = done.manifest.stages[place].stats["counters"]
+    return {"dataset": done.manifest.ref, "rows": done.manifest.rows, **counts, "entry": entry}
+
+
 def as_json(value: Any) -> Any:
     """A result as plain JSON values; a number that JSON lacks (NaN) becomes null."""
     if hasattr(value, "as_json"):
@@ -464,6 +498,7 @@ def _train_for(
 
 __all__ = [
     "Done", "as_json", "blame", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget",
-    "gc", "generate", "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "provenance", "refresh", "report",
-    "rethreshold", "rollback", "run", "schedule", "show", "stages", "trace", "train", "why",
+    "gc", "generate", "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "provenance", "refresh",
+    "report", "rethreshold", "review_export", "review_import", "rollback", "run", "schedule", "show", "stages",
+    "trace", "train", "why",
 ]  # fmt: skip

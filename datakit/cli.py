@@ -99,6 +99,17 @@ def stages(name: str | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("name", required=False)
+@click.option("--folder", default="", metavar="DIR", help="Folder of own prompts, as the setting `prompts` names it.")
+@options("json")
+def prompts(name: str | None, folder: str, as_json: bool) -> None:
+    """The prompts of the recipes by name, or the text of those called NAME."""
+    from datakit import api, display
+
+    say(api.prompts(name, folder=folder), as_json, display.prompts)
+
+
+@main.command()
 @options("json")
 def plugins(as_json: bool) -> None:
     """Stages, trainers and teachers that are installed."""
@@ -406,6 +417,37 @@ def doctor(mend: bool, store: str, as_json: bool) -> None:
     with ProgressBars() as bars:
         seen = api.doctor(store=store, mend=mend, report=bars.report)
     say(seen, as_json, upkeep.doctor)
+
+
+@main.group()
+def review() -> None:
+    """Rows for people to judge and edit, in a table or JSON lines: write them out, take them back."""
+
+
+@review.command("export")
+@click.argument("dataset")
+@click.argument("file")
+@click.option("--stage", metavar="ID", help="Rows as they left this stage (default: the last one with text).")
+@click.option("--rows", type=ONE_OR_MORE, metavar="N", help="How many rows (default: all).")
+@click.option("--raw", is_flag=True, help="Allow text from before the pii stage.")
+@options("store", "json")
+def review_export(
+    dataset: str, file: str, stage: str | None, rows: int | None, raw: bool, store: str, as_json: bool
+) -> None:
+    """Write rows of DATASET to FILE (.csv, which opens in Excel, or .jsonl) with columns for verdict and edits."""
+    from datakit import api, display
+
+    say(api.review_export(dataset, file, store=store, stage=stage, rows=rows, raw=raw), as_json, display.pairs)
+
+
+@review.command("import")
+@click.argument("file")
+@options("store", "workers", "json")
+def review_import(file: str, store: str, workers: int, as_json: bool) -> None:
+    """Take the verdicts and edits in FILE: its dataset's pipeline runs with them, the result is published."""
+    from datakit import api, display
+
+    say(api.review_import(file, store=store, workers=workers), as_json, display.pairs)
 
 
 @main.group()

@@ -67,6 +67,30 @@ def plan(steps: Sequence[StepPlan]) -> None:
     table("step", "reuse>", "run>", rows=[("+".join(s.stages), s.reuse, s.run) for s in steps])
     if any(step.run is None for step in steps):
         line("?: known when the steps before have run")
+    for step in steps:
+        if step.cost is not None:
+            cost("+".join(step.stages), step.cost)
+
+
+def cost(name: str, found: dict[str, Any]) -> None:
+    """What a step would cost: in the worst case, and as replies of the same model did before."""
+    line()
+    line(f"{name} asks {found['model']}; replies that are on disk already cost nothing")
+    rows = [("worst case", found["worst"])]
+    if known := found.get("by_averages"):
+        rows.append((f"as {known['replies']:,} replies on disk", known))
+    table(
+        "if it cost",
+        "requests>",
+        "tokens in>",
+        "tokens out>",
+        "US dollars>",
+        rows=[
+            (told, *(one.get(name) for name in ("requests", "tokens_in", "tokens_out", "usd"))) for told, one in rows
+        ],
+    )
+    caps = ", ".join(f"{name} {_cell(value)}" for name, value in found["budget"].items())
+    line(f"the budget ends it before {caps} would be passed" if caps else "no budget is set: synthesize.budget caps it")
 
 
 def run(done: Done) -> None:
@@ -145,6 +169,24 @@ def stage(found: Sequence[dict[str, Any]]) -> None:
             (s["name"], "required" if s["required"] else s["default"], s["type"], s["help"]) for s in one["settings"]
         ]
         table("setting", "default", "type", "help", rows=rows)
+        if one["variants"]:
+            line(f"\nFurther settings hang on the variant; `datakit stages {one['name']}.NAME` lists them.")
+            variants = [(v["name"], ", ".join(v["takes"]) or "nothing", v["help"]) for v in one["variants"]]
+            table("variant", "takes", "what it does", rows=variants)
+
+
+def prompts(found: Sequence[dict[str, Any]]) -> None:
+    """The prompts: one in full, or all of them by name."""
+    if len({one["name"].rpartition(".")[0] for one in found}) == 1:
+        for one in found:
+            line(f"# {one['path']}  (variables: {', '.join(one['variables']) or 'none'})")
+            line(one["text"].rstrip())
+            line()
+        return
+    rows = [
+        (one["name"], ", ".join(one["variables"]), "own" if one["own"] else "shipped", one["about"]) for one in found
+    ]
+    table("prompt", "variables", "from", "what it is for", rows=rows)
 
 
 def plugins(found: Sequence[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from datakit import api
 from datakit.cli import main
 from datakit.pipeline import Pipeline
-from datakit.registry import find
+from datakit.registry import find, stage_class
 from datakit.stage import fields_of
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +40,7 @@ def stages() -> str:
     """All stages in the order of the work."""
     order = [
         "ingest", "normalize", "language", "quality", "dedup", "passages", "semantic", "decontaminate", "pii",
-        "synthesize", "select", "mix", "split", "template", "tokenize", "pack", "export",
+        "synthesize", "judge", "review", "select", "mix", "split", "template", "tokenize", "pack", "export",
     ]  # fmt: skip
     listed = {one["name"]: one for one in api.stages()}
     rows = [listed[name] for name in order] + [one for name, one in listed.items() if name not in order]
@@ -92,7 +92,7 @@ def library() -> str:
     for stage in value.stages:
         settings = stage.model_dump(exclude_defaults=True)
         told = ", ".join(f"{name}={setting!r}" for name, setting in settings.items())
-        lines.append(f"        dk.{type(stage).__name__}({told}),")
+        lines.append(f"        dk.{stage_class(stage.use).__name__}({told}),")
     lines += ["    ],", f"    train={value.train!r},"]
     if value.evaluate is not None:
         lines.append(f"    evaluate={value.evaluate.model_dump(exclude_defaults=True)!r},")

@@ -84,6 +84,7 @@ def project(here: Path) -> Path:
     pipeline_file(*stages)
     pipeline_file(*stages, "{use: dedup, index: known}", name="r", more="refresh: {keep: 2}\n")
     pipeline_file(stages[0], "quality", name="q")
+    pipeline_file("{use: ingest, files: heldout.jsonl, form: alpaca}", "pii", name="e")
     return here
 
 
@@ -106,6 +107,7 @@ PAIRS = {
     ),
     "stages": Pair(api.stages, ["stages"]),
     "stage": Pair(lambda: api.stages("pii"), ["stages", "pii"]),
+    "prompts": Pair(lambda: api.prompts("cot", folder=""), ["prompts", "cot", "--folder", ""]),
     "plugins": Pair(api.plugins, ["plugins"]),
     "show": Pair(
         lambda: api.show("p", stage="ingest", rows=2, raw=True),
@@ -148,6 +150,11 @@ PAIRS = {
     ),
     "gc": Pair(lambda: api.gc(dry_run=True), ["gc", "--dry-run"]),
     "doctor": Pair(lambda: api.doctor(mend=True), ["doctor", "--mend"]),
+    "review_export": Pair(
+        lambda: api.review_export("e", "rows.csv", stage="pii", rows=1, raw=True),
+        ["review", "export", "e", "rows.csv", "--stage", "pii", "--rows", "1", "--raw"],
+    ),
+    "review_import": Pair(lambda: api.review_import("reviewed.csv"), ["review", "import", "reviewed.csv"]),
     "pii_redact": Pair(
         lambda: api.pii_redact("자료.jsonl", "out.jsonl", {"operator": "mask"}, text="text"),
         ["pii", "redact", "자료.jsonl", "out.jsonl", "--set", "operator=mask", "--text", "text"],
@@ -170,6 +177,8 @@ def test_every_command_is_compared() -> None:
 def test_command_gives_what_the_function_gives(project: Path, name: str) -> None:
     api.run("p.yaml")
     api.run("q.yaml")
+    api.run("e.yaml")
+    api.review_export("e", "reviewed.csv")
     api.refresh("r.yaml")
     api.train("p", PARROT, {}, out="trained")
     pair = PAIRS[name]

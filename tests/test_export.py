@@ -290,3 +290,17 @@ def test_address_is_refused_and_path_is_no_identity() -> None:
 
 def test_corpus_of_the_tests_has_the_kinds_it_says() -> None:
     assert kind_of(corpus([example(1)], kind="example").shards[0].table.schema) == "example"
+
+
+def test_card_tells_who_made_the_rows_under_which_licence(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    shared = {"messages": turns, "licence": "CC-BY-4.0"}
+    made = {"synthesize.recipe": "grounded", "synthesize.teacher": "openai:a|b"}
+    rows = [{**shared, "id": "1", **made}, {**shared, "id": "2", **made}, {**shared, "id": "3", "licence": None}]
+    write(tmp_path, corpus(rows, kind="example"))
+    card = (tmp_path / "README.md").read_text()
+    assert "| grounded | openai:a\\|b | CC-BY-4.0 | 2 |" in card
+    assert "| read in | none | not named | 1 |" in card
+    assert "terms of that model" in card
+    write(tmp_path / "read", corpus([{**shared, "id": "3"}], kind="example"))
+    assert "made by" not in (tmp_path / "read/README.md").read_text()

@@ -37,6 +37,7 @@ FLOORS = (
         "forgetting",
         "collecting",
         "doctoring",
+        "reviewing",
     ),
     ("api",),
     ("progress", "display", "findings", "upkeep"),

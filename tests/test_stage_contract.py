@@ -41,6 +41,10 @@ def given(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Callabl
     """The case of each stage; the rows of one are what the stages before it make of some sample files."""
     folder = tmp_path_factory.mktemp("contract")
     tokenizer = {"tokenizer": str(tiny_llama)}
+    verdicts = folder / "verdicts.jsonl"
+    verdicts.write_text('{"purpose": "judge", "default": true, "text": "{\\"reason\\": \\"-\\", \\"score\\": 5}"}\n')
+    reviews = folder / "reviews.csv"
+    reviews.write_text("id,verdict\nnobody,ok\n")
     settings: dict[str, dict[str, Any]] = {
         "ingest": {"files": FILES},
         "normalize": {},
@@ -52,6 +56,8 @@ def given(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Callabl
         "decontaminate": {"against": str(ROOT / "sample_data/decontamination.jsonl")},
         "pii": {},
         "synthesize": {"recipe": "mine"},
+        "judge": {"teacher": f"replay:{verdicts}"},
+        "review": {"file": str(reviews)},
         "select": {"share": 0.6, "by": ["longest", "diverse"]},
         "mix": {"by": "lang", "weights": {"ko": 1, "en": 2}},
         "defects": {},

@@ -17,11 +17,13 @@ from datakit.errors import ConfigError, SourceError, TeacherError
 from datakit.runner import Applied, apply
 from datakit.stages.synthesize import Synthesize
 from datakit.stages.synthesize.filters import instance_fault, instruction_fault
-from datakit.stages.synthesize.generate import GenerateSettings, Session, generate, read_seeds
+from datakit.stages.synthesize.generate import Sampling, Session
+from datakit.stages.synthesize.growing import Growth
 from datakit.stages.synthesize.parse import Written, blocks, instance, numbered, says_yes, without_marker
-from datakit.stages.synthesize.prompts import PROMPTS, filled
-from datakit.stages.synthesize.self_instruct import one_round
+from datakit.stages.synthesize.prompting import Prompts
+from datakit.stages.synthesize.seeds import read_seeds
 from datakit.teachers import Arrived, Reply, Request, TeacherSpec
+from datakit.teachers.metered import Metered
 from tests.fakes.openai_server import Answer, openai_server
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
@@ -120,13 +122,21 @@ class Shuffled:
         pass
 
 
-def session(order: int = 0, **settings: Any) -> Session:
-    known = GenerateSettings("self_instruct", 30, ("ko", "en"), 4, 200, 512, 0.7, 1.0, 0.7, 0)
-    return Session(known, Shuffled(order), read_seeds(SEEDS), print)
+def grown(order: int) -> list[dict[str, Any]]:
+    """Rows that Self-Instruct grows from replies that arrive in some order."""
+    recipe = stage("self_instruct", rows=30, max_requests=200)
+    seeds = read_seeds(SEEDS)
+    session = Session("self_instruct", Metered(Shuffled(order)), {"use": "shuffled"}, Prompts(), Sampling(200), 0, 30)
+    growth = Growth(session, seeds, recipe.pool())
+    for seed in seeds:
+        growth.pool.add(seed.task.instruction, seed.id)
+    return recipe.grow(growth)
 
 
 def test_order_of_arrival_decides_nothing() -> None:
-    assert generate(session(1), one_round) == generate(session(2), one_round)
+    first = grown(1)
+    assert len(first) > 10
+    assert grown(2) == first
 
 
 def test_endpoint_kept_replies_and_concurrency_give_the_same_rows(tmp_path: Path) -> None:
@@ -138,9 +148,8 @@ def test_endpoint_kept_replies_and_concurrency_give_the_same_rows(tmp_path: Path
         if refused[0] and number == 9:
             return Answer(status=401)
         prompt = body["messages"][-1]["content"]
-        purpose = (
-            "instructions" if "번호를 이어서" in prompt else "classify" if "분류 과제입니까" in prompt else "instance"
-        )
+        signs = {"번호를 이어서": "instructions", "분류 과제입니까": "classify", "정답: ...": "labels"}
+        purpose = next((name for sign, name in signs.items() if sign in prompt), "instance")
         found = replay.complete([Request((("user", prompt),), purpose, "ko", len(prompt) % 3)])[0]
         return Answer(text=found.text, finish_reason="stop")
 
@@ -188,12 +197,37 @@ def test_documents_go_to_mine_and_examples_to_the_others() -> None:
     assert "begin with `ingest`" in str(Synthesize().chains(None, []))
 
 
-def test_broken_seed_line_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "line",
+    ["{oops", "[]", '{"instruction": "쓰시오"}', '{"instruction": " ", "instances": [{"input": "", "output": "네"}]}',
+     '{"instruction": "쓰시오", "instances": [{"input": "", "output": ""}]}', '{"instruction": "쓰시오", "instances": []}'],
+)  # fmt: skip
+def test_broken_seed_line_is_named_when_checked_and_when_read(tmp_path: Path, line: str) -> None:
     file = tmp_path / "seeds.jsonl"
-    file.write_text(json.dumps({"instruction": "쓰시오", "instances": [{"input": "", "output": "네"}]}) + "\n{oops\n")
+    file.write_text(json.dumps({"instruction": "쓰시오", "instances": [{"input": "", "output": "네"}]}) + f"\n{line}\n")
     with pytest.raises(SourceError) as caught:
         read_seeds(str(file))
     assert caught.value.where.endswith("seeds.jsonl:2")
+    [problem] = stage("alpaca", seeds=str(file)).problems()
+    assert problem.path == "seeds"
+    assert "seeds.jsonl:2" in problem.message
+
+
+def test_repeated_seeds_are_passed_over_and_told(tmp_path: Path) -> None:
+    seed = {"id": "a", "instruction": "반찬을 추천해 주세요.", "instances": [{"input": "", "output": "콩나물무침"}]}
+    other = {**seed, "id": "b", "instruction": "Name a fruit."}
+    lines = [
+        seed,
+        {**seed, "id": "c"},
+        other,
+        {**other, "instruction": "Name a tree."},
+        {**other, "id": "d", "instruction": "NAME A FRUIT."},
+    ]
+    file = tmp_path / "seeds.jsonl"
+    file.write_text("\n".join(json.dumps(line) for line in lines))
+    told: list[str] = []
+    assert [one.id for one in read_seeds(str(file), told.append)] == ["a", "b"]
+    assert ["3 seed tasks" in line for line in told] == [True]
 
 
 def test_no_seed_in_the_language_is_a_config_error(tmp_path: Path) -> None:
@@ -298,14 +332,6 @@ def test_no_reply_makes_reading_fail(reply: str, cut: bool) -> None:
 
 
 # Prompts
-
-
-def test_prompts_exist_in_both_languages_and_braces_in_a_text_are_safe() -> None:
-    assert PROMPTS["ko"].keys() == PROMPTS["en"].keys()
-    text = filled("ko", "instance", instruction='JSON {"a": {examples}} 을 고치시오')
-    assert '{"a": {examples}}' in text
-    with pytest.raises(KeyError):
-        filled("ko", "instance")
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from datakit.manifests import DatasetManifest
 from datakit.reporting.figures import Figures, collect
 from datakit.reporting.labels import KINDS, PERSONAL, pair
 from datakit.reporting.page import number, percent, recipe_lines
+from datakit.stages.export.origins import origin_lines
 from datakit.store import Store
 
 SIZES = (
@@ -34,6 +35,7 @@ def dataset_card(manifest: DatasetManifest, store: Store) -> str:
         _recipe(manifest),
         "## What happened to the rows",
         _funnel(figures),
+        *_origins(figures),
         "## Personal data",
         _personal(figures),
         "## Load it",
@@ -113,6 +115,12 @@ def _funnel(figures: Figures) -> str:
         why = ", ".join(f"{rule} {number(count)}" for rule, count in step.rules)
         lines.append(f"| {_escaped(step.id)} | {KINDS[step.gives][0]} | {' | '.join(cells)} | {_escaped(why)} |")
     return "\n".join(lines)
+
+
+def _origins(figures: Figures) -> list[str]:
+    """Who made the rows, with which teacher, under which licence; [] if all were read in."""
+    lines = origin_lines(figures.origins)
+    return ["## Who made the rows", "\n".join(lines)] if lines else []
 
 
 def _personal(figures: Figures) -> str:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from datakit.manifests import DatasetManifest, ShardRecord, StageReport
 from datakit.readable import TEXT_KINDS, is_source
 from datakit.schemas import Kind, text_view
+from datakit.stages.export.origins import COLUMNS as ORIGIN_COLUMNS
+from datakit.stages.export.origins import Origin, origins
 from datakit.store import Store
 
 if TYPE_CHECKING:
@@ -133,7 +135,10 @@ class Figures:
     packing: dict[str, Any]
     rules: list[Rule] = field(default_factory=list)
     choices: list[Choices] = field(default_factory=list)
+    spent: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """By stage that asked a teacher: requests, tokens and dollars, in all and `per_row`."""
     licences: Counter[str] = field(default_factory=Counter)
+    origins: Counter[Origin] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -166,7 +171,9 @@ def collect(manifest: DatasetManifest, store: Store) -> Figures:
         packing=manifest.note("pack"),
         rules=_rules(manifest.stages),
         choices=[found for report in manifest.stages if (found := _choices(report))],
+        spent=[(report.id, report.notes["spent"]) for report in manifest.stages if "spent" in report.notes],
         licences=_counts(store, store.shards_of(wordy[-1]), "licence") if wordy else Counter(),
+        origins=_origins(store, store.shards_of(wordy[-1])) if wordy else Counter(),
         splits=_splits(manifest, store),
     )
 
@@ -297,6 +304,15 @@ def _lengths_of(name: str, parts: Iterator[np.ndarray]) -> Lengths:
     places = np.searchsorted(EDGES, values, side="right") - 1
     counts = np.bincount(np.clip(places, 0, len(EDGES) - 2), minlength=len(EDGES) - 1)
     return Lengths(name, counts.tolist(), len(values), float(np.median(values)) if len(values) else 0.0)
+
+
+def _origins(store: Store, shards: Sequence[ShardRecord]) -> Counter[Origin]:
+    """How many rows come from where: recipe, teacher, licence."""
+    found: Counter[Origin] = Counter()
+    for shard in shards:
+        names = [name for name in ORIGIN_COLUMNS if name in store.columns(shard.key)]
+        found.update(origins(store.read(shard.key, names)) if names else {("", "", ""): shard.rows})
+    return found
 
 
 def _counts(store: Store, shards: Sequence[ShardRecord], column: str) -> Counter[str]:

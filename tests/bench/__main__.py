@@ -29,6 +29,7 @@ BENCHES = (
     ("mine", "bench_mine", [], ()),
     ("novelty", "bench_novelty", [], (SHARED.parent / "data" / "gsm8k_train.jsonl",)),
     ("select", "bench_select", [], ()),
+    ("teacher", "bench_teacher", [], ()),
     ("tokens", "bench_tokens", [], ()),
     ("train", "bench_train", [], ()),
     ("crash", "bench_crash", [], ()),

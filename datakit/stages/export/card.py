@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from datakit.schemas import Kind
 from datakit.stages.export.columns import Survey
+from datakit.stages.export.origins import origin_lines
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +39,8 @@ def card(kind: Kind, survey: Survey, files: Sequence[str]) -> bytes:
     if len(survey.licences) > 1:
         lines += ["", "| licence | rows |", "|---|---:|"]
         lines += [f"| {name} | {count:,} |" for name, count in sorted(survey.licences.items())]
+    if made := origin_lines(survey.origins):
+        lines += ["", *made]
     lines += ["", "| column | type |", "|---|---|", *(f"| `{c.name}` | {_words(c.type)} |" for c in schema)]
     lines += ["", "```python", "from datasets import load_dataset", ""]
     # `datasets` refuses a split without rows unless it streams.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from datakit.schemas import schema_of
 from datakit.stage import Corpus
+from datakit.stages.export.origins import Origin, origins
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +30,7 @@ class Survey:
     splits: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
     licences: Counter[str] = field(default_factory=Counter)
+    origins: Counter[Origin] = field(default_factory=Counter)
     types: dict[str, pa.DataType] = field(default_factory=dict)
     filled: set[str] = field(default_factory=set)
 
@@ -50,6 +52,7 @@ class Survey:
             if column.null_count < len(column):
                 self.filled.add(name)
         self.splits.update(split_names(table))
+        self.origins.update(origins(table))
         for name, counts in (("lang", self.languages), ("licence", self.licences)):
             if name in table.column_names:
                 counts.update(value for value in table.column(name).to_pylist() if value)

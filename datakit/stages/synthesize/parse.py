@@ -8,8 +8,11 @@ reply that was cut off loses its last piece, which may be half.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 _LABELS = {
     "instruction": r"instruction|task|지시(?:문|사항)?|과제|명령",
@@ -27,6 +30,9 @@ NO_INPUT = re.compile(
     r"(?i)[\[\(<{]?\s*(?:no[ _-]?input|none|n/?a|not applicable|입력\s*없음|없음|해당\s*없음"
     r"|입력이?\s*필요\s*없[음다습니]*)\s*[\]\)>}]?\s*\.?"
 )
+
+LONGEST_JSON = 100_000
+"""Characters of a reply that are searched for JSON; a longer one is no answer to a short question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +116,45 @@ def _is_preamble(text: str, has_list: bool) -> bool:
     """Whether the text before a list is talk (`Here are …:`) or nothing."""
     bare = text.strip()
     return not bare or (has_list and bare.endswith((":", "："))) or bare.startswith("```")
+
+
+def records(reply: str, required: Sequence[str]) -> list[dict[str, Any]]:
+    """All JSON objects of a reply that have the `required` fields, in order, wherever they stand: in a list, in another
+    object, in a code fence, after talk, in a reply that breaks off in the middle."""
+    found: list[dict[str, Any]] = []
+    if len(reply) > LONGEST_JSON:
+        return found
+    place = reply.find("{")
+    while place >= 0:
+        value, end = _decoded(reply, place)
+        matching = list(_with_fields(value, required)) if value is not None else []
+        found += matching
+        place = reply.find("{", end if value is not None else place + 1)
+    return found
+
+
+def said(record: dict[str, Any], name: str) -> str:
+    """A field of a record as text, trimmed; numbers as they are written, "" for anything else."""
+    value = record.get(name)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    return str(value).strip()
+
+
+def _decoded(reply: str, place: int) -> tuple[Any, int]:
+    try:
+        return json.JSONDecoder(strict=False).raw_decode(reply, place)
+    except (ValueError, RecursionError):
+        return None, place
+
+
+def _with_fields(value: Any, required: Sequence[str]) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        if all(name in value for name in required):
+            yield value
+        else:
+            for inner in value.values():
+                yield from _with_fields(inner, required)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _with_fields(inner, required)
