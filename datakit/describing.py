@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from datakit.errors import ConfigError
 from datakit.registry import stage_class, unknown
@@ -25,7 +29,7 @@ def describe_stage(use: str) -> dict[str, Any]:
             "required": info.is_required(),
             "help": info.description or "",
         }
-        for name, info in fields_of(cls).items()
+        for name, info in _with_inner(fields_of(cls))
     ]
     return {
         "name": use,
@@ -94,6 +98,16 @@ def describe_plugin(group: str, entry: EntryPoint) -> dict[str, Any]:
     except Exception as error:  # a stranger's plugin may fail in any way; it is listed, not hidden
         found["error"] = f"{type(error).__name__}: {error}"
     return found
+
+
+def _with_inner(fields: Mapping[str, FieldInfo]) -> Iterator[tuple[str, FieldInfo]]:
+    """Settings; behind one that is a mapping of its own (a teacher, a budget) its settings, named as `--set` does."""
+    for name, info in fields.items():
+        yield name, info
+        one_of = get_args(info.annotation) if get_origin(info.annotation) in (Union, UnionType) else [info.annotation]
+        for part in one_of:
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from ((f"{name}.{inner}", found) for inner, found in part.model_fields.items())
 
 
 def _type_name(annotation: Any) -> str:

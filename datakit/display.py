@@ -67,6 +67,30 @@ def plan(steps: Sequence[StepPlan]) -> None:
     table("step", "reuse>", "run>", rows=[("+".join(s.stages), s.reuse, s.run) for s in steps])
     if any(step.run is None for step in steps):
         line("?: known when the steps before have run")
+    for step in steps:
+        if step.cost is not None:
+            cost("+".join(step.stages), step.cost)
+
+
+def cost(name: str, found: dict[str, Any]) -> None:
+    """What a step would cost: in the worst case, and as replies of the same model did before."""
+    line()
+    line(f"{name} asks {found['model']}; replies that are on disk already cost nothing")
+    rows = [("worst case", found["worst"])]
+    if known := found.get("by_averages"):
+        rows.append((f"as {known['replies']:,} replies on disk", known))
+    table(
+        "if it cost",
+        "requests>",
+        "tokens in>",
+        "tokens out>",
+        "US dollars>",
+        rows=[
+            (told, *(one.get(name) for name in ("requests", "tokens_in", "tokens_out", "usd"))) for told, one in rows
+        ],
+    )
+    caps = ", ".join(f"{name} {_cell(value)}" for name, value in found["budget"].items())
+    line(f"the budget ends it before {caps} would be passed" if caps else "no budget is set: synthesize.budget caps it")
 
 
 def run(done: Done) -> None:

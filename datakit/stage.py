@@ -274,6 +274,10 @@ class CorpusStage(Stage):
         """Read `corpus`, write output shards to `out`."""
         raise NotImplementedError(f"{type(self).__name__} must run over a corpus")
 
+    def forecast(self, corpus: Corpus) -> dict[str, Any] | None:
+        """What a run over `corpus` would cost in money, for `datakit plan`; None: nothing. Must write nothing."""
+        return None
+
     def beside(self, key: str) -> str | None:
         """Digest of what the stage looks at beside its rows (an index that runs extend), None for nothing: it joins
         the step's key, which is `key` without it."""

@@ -135,6 +135,8 @@ class Figures:
     packing: dict[str, Any]
     rules: list[Rule] = field(default_factory=list)
     choices: list[Choices] = field(default_factory=list)
+    spent: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """By stage that asked a teacher: requests, tokens and dollars, in all and `per_row`."""
     licences: Counter[str] = field(default_factory=Counter)
     origins: Counter[Origin] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
@@ -169,6 +171,7 @@ def collect(manifest: DatasetManifest, store: Store) -> Figures:
         packing=manifest.note("pack"),
         rules=_rules(manifest.stages),
         choices=[found for report in manifest.stages if (found := _choices(report))],
+        spent=[(report.id, report.notes["spent"]) for report in manifest.stages if "spent" in report.notes],
         licences=_counts(store, store.shards_of(wordy[-1]), "licence") if wordy else Counter(),
         origins=_origins(store, store.shards_of(wordy[-1])) if wordy else Counter(),
         splits=_splits(manifest, store),

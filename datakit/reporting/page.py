@@ -78,6 +78,7 @@ def render(page: Page) -> str:
         recipe=recipe_lines(manifest.recipe),
         train_recipe=settings_of(manifest.recipe.get("train") or {}),
         task_langs=_task_languages(page.figures),
+        spent_columns=("requests", "tokens_in", "tokens_out", "usd"),
         evaluation_file=Path(str(trained.evaluation.get("file", ""))).name if trained and trained.evaluation else "",
         kinds=labels.KINDS,
         known_stages=labels.STAGES,

@@ -27,6 +27,7 @@ BENCHES = (
     ("pii accuracy", "bench_pii_accuracy", ["--presidio"], ()),
     ("names", "bench_pii_names", [], ()),
     ("select", "bench_select", [], ()),
+    ("teacher", "bench_teacher", [], ()),
     ("tokens", "bench_tokens", [], ()),
     ("train", "bench_train", [], ()),
 )

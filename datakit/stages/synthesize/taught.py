@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PositiveInt
 
 from datakit.errors import Problem
-from datakit.stage import CorpusStage, Env, Outbox
+from datakit.stage import Corpus, CorpusStage, Env, Outbox
 from datakit.stages.synthesize import Synthesize
 from datakit.stages.synthesize.generate import Sampling, Session
 from datakit.stages.synthesize.prompting import Prompts, problems
 from datakit.teachers import TeacherSpec, open_teacher
+from datakit.teachers.budget import Budget
 
 
 class Asks(CorpusStage):
@@ -24,6 +25,8 @@ class Asks(CorpusStage):
 
     teacher: TeacherSpec | None = None
     """local, replay:FILE, openai:MODEL, or {base_url, model, key_env, concurrency}."""
+    budget: Budget | None = None
+    """Most to spend on the teacher: {max_usd, max_tokens, max_requests, prices: {MODEL: {input, output}}}."""
     max_requests: PositiveInt = 500
     """Most requests sent to the teacher; those answered from disk count too."""
     max_tokens: PositiveInt = 1024
@@ -32,6 +35,10 @@ class Asks(CorpusStage):
     """Sampling temperature; where the likeliest reply is wanted (classify, judge) it is 0."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Nucleus of the sampling."""
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
+    """Lowers the odds of a token by how often it came already; where the likeliest reply is wanted it is 0."""
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
+    """Lowers the odds of every token that came already; where the likeliest reply is wanted it is 0."""
     structured: bool = True
     """Send a JSON schema with requests for JSON (response_format); false for endpoints that refuse it."""
     prompts: str = ""
@@ -48,21 +55,30 @@ class Asks(CorpusStage):
         if self.teacher is None:
             fix = "local, replay:FILE or {base_url, model}"
             return [*found, Problem("teacher", f"{self.maker} needs a teacher", fix)]
-        return found + self.teacher.problems()
+        return found + self.teacher.problems() + self.teacher.budget_problems(self.budget)
 
     def identity(self) -> dict[str, Any]:
         """The settings; of the teacher only what shapes its replies (kind and model, not address and key); of the
         prompts their digests."""
-        teacher = self.teacher.identity() if self.teacher else None
-        return {**super().identity(), "teacher": teacher, "prompts": Prompts(self.prompts).digests(self.asked_with)}
+        settings = {**super().identity(), "prompts": Prompts(self.prompts).digests(self.asked_with)}
+        if self.teacher is not None:
+            settings["teacher"] = self.teacher.identity()
+            settings["budget"] = self.budget.identity(self.teacher.model) if self.budget else None
+        return settings
+
+    def forecast(self, corpus: Corpus) -> dict[str, Any] | None:
+        """What the teacher would cost."""
+        from datakit.stages.synthesize.forecast import forecast
+
+        return forecast(self, self.teacher, self.budget, self.max_requests, corpus) if self.teacher else None
 
     def session(self, env: Env, rows: int | None) -> Session:
         """A generation that is about to begin; whoever opens it closes its teacher."""
         assert self.teacher is not None  # problems() saw to it
-        sampling = Sampling(self.max_requests, self.max_tokens, self.temperature, self.top_p, self.structured)
+        sampling = Sampling(**{field.name: getattr(self, field.name) for field in fields(Sampling)})
         return Session(
             self.maker,
-            open_teacher(self.teacher, env.cache),
+            open_teacher(self.teacher, env.cache, self.budget, env.tell),
             self.teacher.identity(),
             Prompts(self.prompts),
             sampling,
@@ -70,9 +86,12 @@ class Asks(CorpusStage):
             rows,
         )
 
-    def note(self, session: Session, out: Outbox, **more: Any) -> None:
-        """What the report says about a generation."""
-        out.note(requests=session.requests, rejected=_refused(session), **more)
+    def note(self, session: Session, out: Outbox, tell: Callable[[str], None], rows: int, **more: Any) -> None:
+        """What the report says about a generation that left `rows` rows, what it cost too."""
+        spent = session.teacher.spent
+        out.note(requests=session.requests, rejected=_refused(session), spent=spent.notes(rows), **more)
+        if session.teacher.paid:
+            tell(spent.told())
 
 
 class Taught(Asks, Synthesize):
@@ -91,9 +110,9 @@ class Taught(Asks, Synthesize):
         """A generation that is about to begin, with the licence of its rows."""
         return replace(super().session(env, rows), licence=self.licence)
 
-    def note(self, session: Session, out: Outbox, **more: Any) -> None:
+    def note(self, session: Session, out: Outbox, tell: Callable[[str], None], rows: int, **more: Any) -> None:
         """What the report says, rows made and wanted too."""
-        super().note(session, out, made=session.made, wanted=session.rows, **more)
+        super().note(session, out, tell, rows, made=session.made, wanted=session.rows, **more)
 
 
 def _refused(session: Session) -> Mapping[str, int]:
