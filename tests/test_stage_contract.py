@@ -25,7 +25,7 @@ from datakit.store import parquet_bytes
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT / "sample_data" / "corpus"
 FILES = [str(CORPUS / name) for name in ("tickets_ko.jsonl", "forum_en.jsonl", "reviews_ko.csv", "notes_ko.jsonl")]
-IDEMPOTENT = {"normalize", "language", "quality", "dedup", "passages", "semantic", "decontaminate", "pii"}
+IDEMPOTENT = {"normalize", "language", "quality", "dedup", "passages", "semantic", "decontaminate", "pii", "defects"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def given(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Callabl
         "decontaminate": {"against": str(ROOT / "sample_data/decontamination.jsonl")},
         "pii": {},
         "synthesize": {"recipe": "mine"},
+        "defects": {},
         "judge": {"teacher": f"replay:{verdicts}"},
         "review": {"file": str(reviews)},
         "select": {"share": 0.6, "by": ["longest", "diverse"]},

@@ -19,7 +19,6 @@ from datakit.stages.synthesize import Synthesize
 from datakit.stages.synthesize.filters import instance_fault, instruction_fault
 from datakit.stages.synthesize.generate import Sampling, Session
 from datakit.stages.synthesize.growing import Growth
-from datakit.stages.synthesize.novelty import Pool, tokens_of
 from datakit.stages.synthesize.parse import Written, blocks, instance, numbered, says_yes, without_marker
 from datakit.stages.synthesize.prompting import Prompts
 from datakit.stages.synthesize.seeds import read_seeds
@@ -275,51 +274,6 @@ def test_instruction_rule(text: str, language: str, fault: str | None) -> None:
 )  # fmt: skip
 def test_instance_rule(task: Written, fault: str | None) -> None:
     assert instance_fault(task, "ko") == fault
-
-
-# Novelty
-
-
-def test_equal_korean_sentences_score_one() -> None:
-    """The published tokenizer keeps [a-z0-9] alone: these two would score 0."""
-    pool = Pool(0.7)
-    pool.add("오늘 저녁에 먹을 반찬을 추천해 주세요.", "a")
-    assert pool.nearest("오늘 저녁에 먹을 반찬을 추천해 주세요.") == ("a", 1.0)
-    assert pool.nearest("오늘 저녁에는 먹을 반찬 좀 추천해 주세요!") is not None
-    assert pool.nearest("기차가 늦어진 까닭을 설명하시오.") is None
-
-
-def test_decomposed_hangul_is_the_same() -> None:
-    import unicodedata
-
-    assert tokens_of(unicodedata.normalize("NFD", "한글 ABC 12")) == ["한", "글", "abc", "12"]
-
-
-def test_tie_at_the_threshold_is_new() -> None:
-    pool = Pool(0.7)
-    pool.add("a b c d e f g h i j", "one")
-    assert pool.nearest("a b c d e f g x y z") is None
-    assert pool.nearest("a b c d e f g h y z") == ("one", 0.8)
-
-
-@given(st.lists(st.text("abc 가나", max_size=12), min_size=1, max_size=6), st.text("abc 가나", max_size=12))
-def test_novelty_equals_the_textbook_lcs(earlier: list[str], text: str) -> None:
-    pool = Pool(0.7)
-    for place, one in enumerate(earlier):
-        pool.add(one, str(place))
-    new = tokens_of(text)
-    repeats = any(20 * _lcs(new, tokens_of(one)) > 7 * (len(new) + len(tokens_of(one))) for one in earlier)
-    assert (pool.nearest(text) is not None) == repeats
-
-
-def _lcs(a: list[str], b: list[str]) -> int:
-    row = [0] * (len(b) + 1)
-    for x in a:
-        before = row
-        row = [0]
-        for place, y in enumerate(b):
-            row.append(before[place] + 1 if x == y else max(before[place + 1], row[place]))
-    return row[-1]
 
 
 # Reading replies

@@ -111,6 +111,39 @@ def test_sentence_that_points_outside_or_means_something_else_is_passed_over(sen
     assert answers(sentence, task) == set()
 
 
+def test_fact_without_a_subject_takes_the_topic_of_its_cause() -> None:
+    """`달은 … 때문에 바닷물을 당긴다`: what is asked about must say who does it."""
+    asked = {
+        question for question, answer in tried(TIDE, "reason") if answer == "달은 태양보다 가까이 있기 때문입니다."
+    }
+    assert asked
+    assert all("달은 바닷물을 더 세게 당긴다." in question for question in asked)
+
+
+@pytest.mark.parametrize(
+    ("text", "task"),
+    [
+        ("표를 읽는 법\n\n전력량계는 집에서 쓴 전기를 잰다. 예를 들어 값은 다음과 같이 표에 적혀 있다.", "example"),
+        (
+            "Reading a meter\n\nA meter counts what a home uses. For example, the values are written as follows in a table.",
+            "example",
+        ),
+        ("그 방법은 위험하다. 캐시를 쓰지 않도록 설정하므로 사용하지 않는 것이 좋습니다.", "reason"),
+        (
+            "The clerk waited. This was a long day for everybody in the office. As a result, these went home early.",
+            "result",
+        ),
+        (
+            "He was tired because it had rained. It's useful to run it because the light was on all night long.",
+            "reason",
+        ),
+        ("값은 관련 형식의 값이다. 관련 형식의 긴 값을 원본값이라고 한다.", "term"),
+    ],
+)
+def test_answer_or_question_that_points_elsewhere_is_no_task(text: str, task: str) -> None:
+    assert answers(text, task) == set()
+
+
 @pytest.mark.parametrize(("text", "language"), [(TIDE, "ko"), (BOG, "en")])
 def test_continuation_is_the_documents_own_text_after_the_opening(text: str, language: str) -> None:
     for row in mine(text, "continue"):

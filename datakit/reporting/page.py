@@ -20,6 +20,7 @@ from datakit.reporting.adapters import Trained
 from datakit.reporting.clusters import Duplicates
 from datakit.reporting.figures import EDGES, Figures, LengthChart, Step
 from datakit.reporting.texts import Gate, Sample, cut
+from datakit.reporting.variety import Variety
 
 MOST_SHARES = 4
 """Shares listed in one cell of a stage's own table."""
@@ -35,6 +36,7 @@ class Page:
     duplicates: Duplicates | None
     samples: list[Sample]
     trained: Trained | None
+    variety: Variety | None
 
 
 def render(page: Page) -> str:
@@ -73,6 +75,7 @@ def render(page: Page) -> str:
         gate=page.gate,
         duplicates=page.duplicates,
         samples=page.samples,
+        variety=page.variety,
         trained=trained,
         sentences=sentences(page),
         recipe=recipe_lines(manifest.recipe),

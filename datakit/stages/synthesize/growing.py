@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -36,16 +36,6 @@ LEAST_SAME_OUTPUT = 40
 """Outputs of this many characters and more may stand once only; short ones (labels, yes, numbers) recur rightly."""
 
 
-class TaskPool(Protocol):
-    """All instructions so far; says which one a candidate repeats."""
-
-    ids: list[str]
-
-    def add(self, text: str, id: str) -> None: ...
-
-    def nearest(self, text: str) -> tuple[str, float] | None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """A task that was let in."""
@@ -61,7 +51,7 @@ class Growth:
 
     session: Session
     seeds: Sequence[Seed]
-    pool: TaskPool
+    pool: Pool
     accepted: dict[str, list[Accepted]] = field(default_factory=lambda: defaultdict(list))
     """By language."""
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -148,7 +138,7 @@ class Growing(Taught):
         """Whether the prompts show seed tasks."""
         return True
 
-    def pool(self) -> TaskPool:
+    def pool(self) -> Pool:
         """The pool that instructions must be new against."""
         return Pool(self.novelty)
 

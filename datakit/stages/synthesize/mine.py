@@ -19,13 +19,13 @@ from datakit.canon import canonical, key_of
 from datakit.schemas import row_id
 from datakit.stages.synthesize import mine_en, mine_ko, mine_prose, mine_shapes
 from datakit.stages.synthesize.candidates import TASKS, Candidate
-from datakit.stages.synthesize.passages import TAG, Page, language_of, read_page
+from datakit.stages.synthesize.passages import FORWARD, TAG, Page, language_of, read_page
 from datakit.stages.synthesize.wordings import WORDINGS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-VERSION = 2
+VERSION = 3
 """Bumped by hand when a rule changes: it is in the key of the mined parts."""
 WEIGHTS = {
     "definition": 5.0, "term": 2.0, "reason": 4.0, "result": 3.0, "example": 3.0, "restate": 3.0, "answer": 4.0,
@@ -33,6 +33,8 @@ WEIGHTS = {
     "connective": 1.5, "continue": 2.0, "write": 2.0, "check": 0.4, "cloze": 0.4,
 }  # fmt: skip
 """How readily a kind of task is chosen: tasks that need understanding before ones that need only looking up."""
+QUOTING = frozenset({"definition", "reason", "result", "example", "restate", "summary", "term"})
+"""Tasks whose answer is a sentence of the text."""
 SENTENCE_RULES = {"ko": mine_ko.sentence_tasks, "en": mine_en.sentence_tasks}
 COPIED = ("source_id", "source", "position", "family", "licence")
 
@@ -88,9 +90,12 @@ def _candidates(page: Page, limit: int, rng: Random, tasks: Sequence[str]) -> li
 
 
 def _sound(candidate: Candidate) -> bool:
-    """Last checks on every candidate: something to read, no tag to be learned as an answer or asked about."""
-    asked = " ".join(candidate.fields.values())
-    return bool(candidate.passage and candidate.answer.strip()) and not TAG.search(candidate.answer + " " + asked)
+    """Last checks on every candidate: something to read, an answer that stands alone, no tag learned or asked about."""
+    if not candidate.passage or not candidate.answer.strip():
+        return False
+    if candidate.task in QUOTING and FORWARD.search(candidate.answer):
+        return False
+    return not TAG.search(f"{candidate.answer} {' '.join(candidate.fields.values())}")
 
 
 def _choose(candidates: list[Candidate], most: int, rng: Random) -> list[Candidate]:

