@@ -27,6 +27,7 @@ from datakit.shipped import GITIGNORE, shipped
 if TYPE_CHECKING:
     from datakit.collecting import Collected
     from datakit.doctoring import Diagnosis
+    from datakit.forgetting import Forgotten
     from datakit.redaction import Redaction, Scan
     from datakit.refreshing import RefreshResult
     from datakit.runner import RunResult, StepPlan
@@ -343,6 +344,31 @@ def rollback(dataset: str, *, to: str | None = None, store: str = DEFAULT_STORE)
     return rollback(dataset, Store(store), to=to)
 
 
+def trace(rows: Sequence[str], *, store: str = DEFAULT_STORE) -> list[dict[str, Any]]:
+    """Where rows went: every version that read them, what was made of them, the packs and adapters that hold it."""
+    from datakit.forgetting import trace
+    from datakit.store import Store
+
+    return [one.as_json() for one in trace(rows, Store(store))]
+
+
+def forget(
+    rows: Sequence[str] = (), *, match_file: str | None = None, dry_run: bool = False, store: str = DEFAULT_STORE
+) -> Forgotten:
+    """Take rows (ids, FILE:LINE, whole files, or by text) and all that was made of them out of the store; run again
+    without them, remove the versions that held them, mark the adapters, and keep the proof."""
+    from datakit.forgetting import forget
+    from datakit.runner import run_anew
+    from datakit.store import Store
+
+    opened = Store(store)
+
+    def again(manifest: DatasetManifest, publish: bool) -> DatasetManifest:
+        return run_anew(Pipeline.from_dict(manifest.recipe, ["train=null", "evaluate=null"]), opened, publish=publish)
+
+    return forget(rows, opened, again, match_file=match_file, dry_run=dry_run)
+
+
 def gc(*, store: str = DEFAULT_STORE, dry_run: bool = False) -> Collected:
     """Free the room of what no published version, newest run or adapter of the store needs."""
     from datakit.collecting import gc
@@ -445,7 +471,8 @@ def _train_for(
 
 
 __all__ = [
-    "Done", "as_json", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "gc", "generate",
-    "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "refresh", "report", "rethreshold",
-    "review_export", "review_import", "rollback", "run", "schedule", "show", "stages", "train", "why",
+    "Done", "as_json", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget", "gc",
+    "generate", "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "refresh", "report",
+    "rethreshold", "review_export", "review_import", "rollback", "run", "schedule", "show", "stages", "trace", "train",
+    "why",
 ]  # fmt: skip

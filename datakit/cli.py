@@ -348,6 +348,28 @@ def rollback(dataset: str, to: str | None, store: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("rows", nargs=-1, required=True)
+@options("store", "json")
+def trace(rows: tuple[str, ...], store: str, as_json: bool) -> None:
+    """Where ROWS went (ids, FILE:LINE, or whole files): versions, what was made of them, packs, adapters, exports."""
+    from datakit import api, upkeep
+
+    say(api.trace(rows, store=store), as_json, upkeep.trace)
+
+
+@main.command()
+@click.argument("rows", nargs=-1)
+@click.option("--match-file", metavar="FILE", help="Also rows that hold one of the texts in FILE, one a line.")
+@click.option("--dry-run", is_flag=True, help="Only say what holds the rows.")
+@options("store", "json")
+def forget(rows: tuple[str, ...], match_file: str | None, dry_run: bool, store: str, as_json: bool) -> None:
+    """Take ROWS (ids, FILE:LINE, or whole files) and all that was made of them out of the store, and keep the proof."""
+    from datakit import api, upkeep
+
+    say(api.forget(rows, match_file=match_file, dry_run=dry_run, store=store), as_json, upkeep.forget)
+
+
+@main.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @options("store", "json")
 def gc(dry_run: bool, store: str, as_json: bool) -> None:

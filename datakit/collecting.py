@@ -29,14 +29,17 @@ class Collected:
 def gc(store: Store, *, dry_run: bool = False) -> Collected:
     """Remove every file that nothing reaches; with `dry_run` only say how much it would be."""
     with lease(store, "gc"):
-        files = store.files()
-        needed = reached(store) | {"lease.json"}
-        gone = sorted(
-            (path for path in files if path not in needed), key=lambda path: (not path.endswith(".json"), path)
-        )
-        if not dry_run:
-            for path in gone:
-                store.remove(path)
-        size = sum(files[path] for path in gone)
-        kept = {path: files[path] for path in files if path in needed and path != "lease.json"}
-        return Collected(len(kept), sum(kept.values()), len(gone), size, dry_run)
+        return collect(store, dry_run=dry_run)
+
+
+def collect(store: Store, *, dry_run: bool = False) -> Collected:
+    """The same for whoever holds the store's lease."""
+    files = store.files()
+    needed = reached(store) | {"lease.json"}
+    gone = sorted(files.keys() - needed, key=lambda path: (not path.endswith(".json"), path))
+    if not dry_run:
+        for path in gone:
+            store.remove(path)
+    size = sum(files[path] for path in gone)
+    kept = {path: files[path] for path in files if path in needed and path != "lease.json"}
+    return Collected(len(kept), sum(kept.values()), len(gone), size, dry_run)

@@ -69,18 +69,18 @@ def _find(row: str, manifest: DatasetManifest, store: Store) -> dict[str, Any] |
         if shard.kind in ("tokens", "packed"):
             continue
         table = store.read(shard.key, ORIGIN)
-        hit = _named(table, row)
+        hit = rows_named(table, row)
         if pc.any(hit).as_py():
             return dict(table.filter(hit).slice(0, 1).to_pylist()[0])
     for report in manifest.stages:
         for column in ("id", "source_id"):
-            for drop in _drops(report, store, column, {row}):
+            for drop in drops_of(report, store, column, {row}):
                 named = {name: drop[name] for name in ("id", "source_id")}
                 return {**named, "source": "", "position": None, "parents": []}
     return None
 
 
-def _named(table: pa.Table, row: str) -> pa.ChunkedArray:
+def rows_named(table: pa.Table, row: str) -> pa.ChunkedArray:
     """Which rows have this id or source id, or stand at FILE:LINE (FILE as it is called, or a path that ends so)."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -104,8 +104,8 @@ def _tell(row: dict[str, Any], manifest: DatasetManifest, store: Store) -> dict[
     packs: list[dict[str, Any]] = []
     ids = {row["id"]}
     for report in manifest.stages:
-        fresh = [child for child in _children(ids, report, store) if child["id"] not in ids]
-        gone = [drop for drop in _drops(report, store, "id", ids - {row["id"]}) if drop["stage"] == report.id]
+        fresh = [child for child in children_of(ids, report, store) if child["id"] not in ids]
+        gone = [drop for drop in drops_of(report, store, "id", ids - {row["id"]}) if drop["stage"] == report.id]
         ids |= {child["id"] for child in fresh}
         made += fresh
         if fresh:
@@ -113,7 +113,7 @@ def _tell(row: dict[str, Any], manifest: DatasetManifest, store: Store) -> dict[
         elif report.id in own:
             story.append(own[report.id])
         story += [{"stage": report.id, "what": _fate(drop), "row": drop["id"], **_reason(drop)} for drop in gone]
-        if report.kind == "packed" and (packs := _packs(ids, report, store)):
+        if report.kind == "packed" and (packs := packs_holding(ids, report, store)):
             story.append({"stage": report.id, "what": "packed", "packs": packs})
     adapters = [a for a in store.adapters() if a.dataset_digest == manifest.digest] if packs else []
     learned = any(pack["split"] == "train" for pack in packs)
@@ -154,7 +154,7 @@ def _own(row: dict[str, Any], manifest: DatasetManifest, store: Store) -> Iterat
     drops = {
         place: drop
         for place, report in enumerate(manifest.stages)
-        for drop in _drops(report, store, "id", {row["id"]})
+        for drop in drops_of(report, store, "id", {row["id"]})
         if drop["stage"] == report.id
     }
     last = min(drops, default=len(manifest.stages))
@@ -179,7 +179,7 @@ def _reason(drop: dict[str, Any]) -> dict[str, Any]:
     return {name: drop[name] for name in ("rule", "value", "threshold", "matched", "further") if drop[name] is not None}
 
 
-def _drops(report: StageReport, store: Store, column: str, wanted: set[str]) -> Iterator[dict[str, Any]]:
+def drops_of(report: StageReport, store: Store, column: str, wanted: set[str]) -> Iterator[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -190,7 +190,7 @@ def _drops(report: StageReport, store: Store, column: str, wanted: set[str]) -> 
             yield from table.filter(pc.is_in(table.column(column), values)).to_pylist()
 
 
-def _children(rows: set[str], report: StageReport, store: Store) -> list[dict[str, Any]]:
+def children_of(rows: set[str], report: StageReport, store: Store) -> list[dict[str, Any]]:
     """Rows after a stage that have one of `rows` among their parents."""
     if report.kind not in ("document", "example"):
         return []
@@ -210,7 +210,7 @@ def _with_parent(table: pa.Table, rows: set[str]) -> list[dict[str, Any]]:
     return list(table.take(pc.unique(pc.list_parent_indices(parents).filter(hit))).to_pylist())
 
 
-def _packs(ids: set[str], report: StageReport, store: Store) -> list[dict[str, Any]]:
+def packs_holding(ids: set[str], report: StageReport, store: Store) -> list[dict[str, Any]]:
     """Packed rows that hold any of these ids: number of the pack in the dataset, split, place in it."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from datakit.manifests import DatasetManifest, ShardRecord, StageReport
 from datakit.store import Store, file_of
 
-ALWAYS = ("format.json", "names/", "adapters/", "runs/")
+ALWAYS = ("format.json", "forgotten.json", "names/", "adapters/", "runs/")
 """Files and rooms that nothing else needs to reach."""
 
 

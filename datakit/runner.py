@@ -96,6 +96,19 @@ def run(
     return result
 
 
+def run_anew(pipeline: Pipeline, store: Store, *, publish: bool, now: datetime | None = None) -> DatasetManifest:
+    """Run a pipeline and publish what comes out though it hold the same rows as the newest version: what lies behind
+    it (raw rows, drops) may have changed."""
+    manifest = run(pipeline, store, publish=False, now=now).manifest
+    version = next_version(pipeline.name, store, now or datetime.now(UTC))
+    last = store.latest(pipeline.name)
+    fresh = manifest.model_copy(update={"version": version, "parent": last.ref if last else None})
+    if publish:
+        store.publish(fresh)
+        store.put_last(fresh)
+    return fresh
+
+
 def _emptier(reports: Sequence[StageReport]) -> str:
     """The first stage that no row came out of."""
     return next((r.id for r in reports if not r.stats["kept"] + r.stats["made"]), "the pipeline")

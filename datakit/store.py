@@ -10,6 +10,7 @@
     <root>/names/<dataset>@<version>.json    a DatasetManifest
     <root>/adapters/<key>.json               an AdapterArtifact: which adapter was trained on which dataset
     <root>/runs/<stamp>.json                 what ran when, how long: the only dated files
+    <root>/forgotten.json                    rows that must not be read again (`forget`)
 
 Every file appears whole or not at all: on a local disk it is written beside its place and renamed, on object stores a
 put is atomic. Killing a process at any moment leaves at most a stray `.tmp-…` file, which nothing reads.
@@ -21,7 +22,7 @@ import errno
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_ident
@@ -270,6 +271,23 @@ class Store:
         folder = f"{self.root}/runs"
         paths = sorted(self.fs.ls(folder, detail=False)) if self.fs.exists(folder) else []
         return [json.loads(self.fs.cat_file(path)) for path in paths if path.endswith(".json")]
+
+    def forgotten(self) -> dict[str, str]:
+        """id -> source file of every row that must not be read again."""
+        try:
+            return dict(json.loads(self.fs.cat_file(f"{self.root}/forgotten.json")))
+        except FileNotFoundError:
+            return {}
+
+    def bury(self, rows: Mapping[str, str]) -> None:
+        """Remember rows, by id and source file, that must not be read again."""
+        self._put(f"{self.root}/forgotten.json", canonical({**self.forgotten(), **rows}))
+
+    def put_proof(self, stamp: str, proof: dict[str, Any]) -> str:
+        """Keep the record of what was forgotten; its path below the root."""
+        path = f"runs/forgotten/{stamp}.json"
+        self._put(f"{self.root}/{path}", canonical({**proof, "proof": path}))
+        return path
 
     # Files
 

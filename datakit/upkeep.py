@@ -1,14 +1,16 @@
-"""What `refresh`, `rollback`, `gc` and `doctor` did, for people."""
+"""What `refresh`, `rollback`, `trace`, `forget`, `gc` and `doctor` did, for people."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from datakit.display import adapter, funnel, line, table
 
 if TYPE_CHECKING:
     from datakit.collecting import Collected
     from datakit.doctoring import Diagnosis
+    from datakit.forgetting import Forgotten
     from datakit.manifests import DatasetManifest
     from datakit.refreshing import RefreshResult
 
@@ -42,6 +44,32 @@ def refresh(result: RefreshResult) -> None:
 def rollback(manifest: DatasetManifest) -> None:
     """Which version is the newest now."""
     line(f"{manifest.ref} holds {manifest.rows:,} {manifest.kind} rows; before it came {manifest.parent}")
+
+
+def trace(found: Sequence[dict[str, Any]]) -> None:
+    """Versions, and what of the rows is in them."""
+    rows = []
+    for one in found:
+        trained = sum(pack["split"] == "train" for pack in one["packs"])
+        version = one["dataset"] if one["published"] else f"{one['dataset']} (not published)"
+        rows.append((version, len(one["rows"]), len(one["made"]), len(one["packs"]), trained, one["adapters"]))
+    table("version", "rows>", "made of them>", "in packs>", "to train on>", "adapters that learned it", rows=rows)
+    exports = sorted({path for one in found for path in one["exports"]})
+    if exports:
+        line(f"exported to {', '.join(exports)}")
+
+
+def forget(done: Forgotten) -> None:
+    """What held the rows, and what became of it."""
+    trace([one.as_json() for one in done.holdings])
+    if done.dry_run:
+        line(f"{len(done.ids):,} rows would be forgotten")
+        return
+    line(f"{len(done.ids):,} rows forgotten; {done.files:,} files left the disk, {_megabytes(done.bytes)}")
+    line(f"removed {', '.join(done.removed) or 'no version'}; published {', '.join(done.published) or 'none'}")
+    if done.marked:
+        line(f"adapters that learned of them, marked: {', '.join(done.marked)}; train again, or take them out of use")
+    line(f"proof: {done.proof}")
 
 
 def gc(done: Collected) -> None:

@@ -116,10 +116,12 @@ class Walk:
     def _source(self, stage: SourceStage) -> bool:
         """Begin to read: shards arrive as the step behind asks for them, so that it works while files are read."""
         kind, recipe = stage.gives(None), key_of(stage.keyed_as(self.seed))
-        jobs = []
+        jobs, buried = [], _by_file(self.store.forgotten())
         for group in stage.groups():
             members = [part for source in group for part in (source.name, source.digest)]
-            jobs.append(SourceJob(self.store, stage, group, key_of("source", recipe, *members), kind, self.env))
+            gone = frozenset(row for source in group for row in buried.get(source.name, ()))
+            key = key_of("source", recipe, *members, *(["forgotten", *sorted(gone)] if gone else []))
+            jobs.append(SourceJob(self.store, stage, group, key, kind, self.env, gone))
         done = {job.key: step for job in jobs if (step := self.store.step(job.key))}
         todo = len(jobs) - len(done)
         self._count(len(done), todo)
@@ -330,6 +332,14 @@ class Walk:
                 id=stage.name, use=stage.use, kind=kind, stats=stats.as_dict(), notes=dict(notes), steps=tuple(keys)
             )
         )
+
+
+def _by_file(forgotten: Mapping[str, str]) -> dict[str, list[str]]:
+    """File -> ids of its rows that must not be read again."""
+    found: dict[str, list[str]] = {}
+    for row, file in forgotten.items():
+        found.setdefault(file, []).append(row)
+    return found
 
 
 def _groups(stages: Sequence[Stage]) -> Iterator[list[Stage]]:

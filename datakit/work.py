@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from datakit.canon import key_of
 from datakit.errors import StageError, failing_at
 from datakit.manifests import PassRecord, ShardRecord, StepRecord
-from datakit.outcome import Outcome, StageStats
+from datakit.outcome import Drop, Outcome, StageStats, drops_table
 from datakit.schemas import Kind, concat, kind_of, text_view
 from datakit.signals import Signals, signals_key
 from datakit.stage import Env, MeasuredStage, RowStage, RowWork, ShardWork, Source, SourceStage, TableWork
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 4096
+FORGOTTEN = "forgotten"
+"""The rule of rows that `forget` took out; any source may drop by it."""
 _OPENED: dict[str, RowWork] = {}
 _OPENING = Lock()
 
@@ -38,6 +40,8 @@ class SourceJob:
     key: str
     kind: Kind
     env: Env
+    forgotten: frozenset[str] = frozenset()
+    """Ids of rows of these files that must not be read again."""
 
     @property
     def source(self) -> str:
@@ -75,6 +79,7 @@ def reading_source(job: SourceJob) -> Generator[ShardRecord, None, StepRecord]:
     stats, drops, keys = StageStats(), [], []
     with failing_at(job.stage.name, job.source):
         for place, outcome in enumerate(job.stage.read_group(job.group, job.env)):
+            outcome = without(outcome, job.forgotten)
             table = as_table(outcome.kept)
             gone = stamped(outcome.drops, job.stage)
             rows_in = table.num_rows + (gone.num_rows if gone else 0)
@@ -218,6 +223,23 @@ def by_stage(drops: pa.Table | None) -> pa.Table | None:
     return joined(parts)
 
 
+def without(outcome: Outcome, forgotten: frozenset[str]) -> Outcome:
+    """What was read, without rows that must not be read again: they are dropped, by id alone."""
+    if not forgotten:
+        return outcome
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = as_table(outcome.kept)
+    hit = pc.is_in(rows.column("id"), pa.array(sorted(forgotten), pa.large_string()))
+    gone = [(row, row, Drop(FORGOTTEN)) for row in rows.column("id").filter(hit).to_pylist()]
+    if gone:
+        outcome.kept = rows.filter(pc.invert(hit))
+        drops = drops_table(gone)
+        outcome.drops = drops if outcome.drops is None else joined([outcome.drops, drops])
+    return outcome
+
+
 def stamped(drops: pa.Table | None, stage: Any) -> pa.Table | None:
     """The drops with the stage's name filled in; None if there are none."""
     import pyarrow as pa
@@ -226,7 +248,7 @@ def stamped(drops: pa.Table | None, stage: Any) -> pa.Table | None:
         return None
     further = drops.column("further").combine_chunks().flatten().field("rule")
     for rule in {*drops.column("rule").unique().to_pylist(), *further.unique().to_pylist()}:
-        if rule not in stage.rules:
+        if rule not in stage.rules and rule != FORGOTTEN:
             raise StageError(f"{stage.name} dropped a row by the rule {rule!r}, which it doesn't declare")
     names = pa.array([stage.name] * drops.num_rows, pa.large_string())
     return drops.set_column(drops.schema.get_field_index("stage"), "stage", names)

@@ -79,6 +79,7 @@ def project(here: Path) -> Path:
     (here / "heldout.jsonl").write_text(
         '{"instruction": "수도는?", "output": "서울", "language": "ko"}\n', encoding="utf-8"
     )
+    (here / "names.txt").write_text("3번째\n", encoding="utf-8")
     stages = ("{use: ingest, files: 자료.jsonl}", "normalize", "pii")
     pipeline_file(*stages)
     pipeline_file(*stages, "{use: dedup, index: known}", name="r", more="refresh: {keep: 2}\n")
@@ -140,6 +141,11 @@ PAIRS = {
     "refresh": Pair(lambda: api.refresh("r.yaml"), ["refresh", "r.yaml"]),
     "schedule": Pair(lambda: api.schedule("r.yaml", form="cron"), ["schedule", "r.yaml", "--cron"]),
     "rollback": Pair(lambda: api.rollback("p", to=FIRST), ["rollback", "p", "--to", FIRST]),
+    "trace": Pair(lambda: api.trace(["자료.jsonl:2"]), ["trace", "자료.jsonl:2"]),
+    "forget": Pair(
+        lambda: api.forget(["자료.jsonl:2"], match_file="names.txt", dry_run=True),
+        ["forget", "자료.jsonl:2", "--match-file", "names.txt", "--dry-run"],
+    ),
     "gc": Pair(lambda: api.gc(dry_run=True), ["gc", "--dry-run"]),
     "doctor": Pair(lambda: api.doctor(mend=True), ["doctor", "--mend"]),
     "review_export": Pair(

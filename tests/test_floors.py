@@ -33,6 +33,7 @@ FLOORS = (
         "thresholds",
         "redaction",
         "reaching",
+        "forgetting",
         "collecting",
         "doctoring",
         "reviewing",

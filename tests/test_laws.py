@@ -112,7 +112,11 @@ Settle = Callable[[str], Place]
 @pytest.fixture(scope="module")
 def settle(tmp_path_factory: pytest.TempPathFactory) -> Settle:
     """Makes a new place for a run."""
-    shared = tmp_path_factory.mktemp("laws")
+    return settled(tmp_path_factory.mktemp("laws"))
+
+
+def settled(shared: Path) -> Settle:
+    """Makes places in a folder, all with the same corpus, tokenizer and pipeline."""
     make_tiny_tokenizer(shared / "tiny")
     (shared / "corpus").mkdir()
     for name in FILES:

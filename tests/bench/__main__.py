@@ -32,6 +32,7 @@ BENCHES = (
     ("teacher", "bench_teacher", [], ()),
     ("tokens", "bench_tokens", [], ()),
     ("train", "bench_train", [], ()),
+    ("crash", "bench_crash", [], ()),
 )
 
 
