@@ -241,15 +241,16 @@ def open_teacher(
     """The teacher that a spec names; nothing is started or asked yet. `cache`: where replies and models are kept.
 
     It keeps to the budget: a request that doesn't fit, and all after it, get `Reply("", "budget")`. `spent` tells what
-    was asked and what it cost. A teacher that has an attribute `tell` gets one, to speak to the person at the terminal.
+    was asked and what it cost; so does `tell`, to the person at the terminal, when the teacher is closed. A teacher
+    that has an attribute `tell` gets it, too.
     """
     from datakit.teachers.metered import HEARD, Listener, Metered
 
     if (heard := HEARD.get()) is not None:
-        return Metered(Listener(heard), None, None)
+        return Metered(Listener(heard))
     if problems := spec.problems() + spec.budget_problems(budget):
         raise ConfigError(problems)
-    return Metered(_with_memory(spec, cache, tell), budget, budget.price(spec.model) if budget else None)
+    return Metered(_with_memory(spec, cache, tell), budget, budget.price(spec.model) if budget else None, tell)
 
 
 def _with_memory(spec: TeacherSpec, cache: Path, tell: Callable[[str], None] | None) -> Teacher:

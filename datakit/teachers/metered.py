@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -18,8 +18,15 @@ OVER = Reply("", "budget")
 class Metered:
     """Lets requests through as far as the budget goes."""
 
-    def __init__(self, teacher: Teacher, budget: Budget | None, price: Price | None) -> None:
+    def __init__(
+        self,
+        teacher: Teacher,
+        budget: Budget | None = None,
+        price: Price | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         self.teacher = teacher
+        self.tell = tell
         self.paid = teacher.paid
         self.budget = budget or Budget()
         self.spent = Spent(price)
@@ -39,8 +46,10 @@ class Metered:
         return replies + [OVER] * (len(requests) - len(replies))
 
     def close(self) -> None:
-        """Stop what the teacher started."""
+        """Stop what the teacher started, and say what was spent."""
         self.teacher.close()
+        if self.tell is not None and self.paid and self.spent.requests:
+            self.tell(self.spent.told())
 
     def _ask(self, requests: Sequence[Request], first: int, arrived: Arrived) -> list[Reply]:
         before = getattr(self.teacher, "reused", 0)

@@ -163,7 +163,7 @@ class Growing(Taught):
             # Rows in are examples too, so `write` took the new ones for kept.
             if corpus.kind == "example":
                 out.account(kept=-len(growth.rows), made=len(growth.rows))
-        self.note(session, out, corpus.env.tell, session.made, seeds=len(seeds))
+        self.note(session, out, session.made, seeds=len(seeds))
 
     def grow(self, growth: Growth, corpus: Corpus | None = None) -> list[dict[str, Any]]:
         """Rounds until the session is done, or nothing new comes."""

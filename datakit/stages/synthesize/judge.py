@@ -60,7 +60,7 @@ class Judge(Asks, CorpusStage):
                 corpus.env.tell(f"{self.name}: {session.requests} requests")
         finally:
             session.teacher.close()
-        self.note(session, out, corpus.env.tell, kept)
+        self.note(session, out, kept)
 
     def _shard(self, session: Session, table: pa.Table, out: Outbox) -> int:
         """Judge the rows of a shard; how many are kept."""

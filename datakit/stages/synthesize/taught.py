@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Annotated, Any, ClassVar
 
@@ -86,12 +86,10 @@ class Asks(CorpusStage):
             rows,
         )
 
-    def note(self, session: Session, out: Outbox, tell: Callable[[str], None], rows: int, **more: Any) -> None:
+    def note(self, session: Session, out: Outbox, rows: int, **more: Any) -> None:
         """What the report says about a generation that left `rows` rows, what it cost too."""
         spent = session.teacher.spent
         out.note(requests=session.requests, rejected=_refused(session), spent=spent.notes(rows), **more)
-        if session.teacher.paid:
-            tell(spent.told())
 
 
 class Taught(Asks, Synthesize):
@@ -110,9 +108,9 @@ class Taught(Asks, Synthesize):
         """A generation that is about to begin, with the licence of its rows."""
         return replace(super().session(env, rows), licence=self.licence)
 
-    def note(self, session: Session, out: Outbox, tell: Callable[[str], None], rows: int, **more: Any) -> None:
+    def note(self, session: Session, out: Outbox, rows: int, **more: Any) -> None:
         """What the report says, rows made and wanted too."""
-        super().note(session, out, tell, rows, made=session.made, wanted=session.rows, **more)
+        super().note(session, out, rows, made=session.made, wanted=session.rows, **more)
 
 
 def _refused(session: Session) -> Mapping[str, int]:
