@@ -11,9 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("errors", "canon", "cache", "shipped", "differences"),
-    ("schemas", "outcome"),
+    ("schemas", "outcome", "defects"),
     ("manifests",),
-    ("defects", "embedding", "kernels", "store", "tokenizers", "models", "teachers", "executors", "lease", "webpage"),
+    ("kernels", "store", "tokenizers", "models", "embedder", "teachers", "executors", "lease", "webpage"),
     ("stage", "trainer"),
     ("stages",),
     ("registry",),

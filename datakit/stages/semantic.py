@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from datakit.embedding import embedder_problems, load_embedder
+from datakit import embedder
 from datakit.errors import Problem
 from datakit.kernels.places import PLACE_COLUMNS, place_columns, rows_in_order
 from datakit.outcome import Drop, Outcome, drops_table
@@ -58,7 +58,7 @@ class Semantic(CorpusStage):
 
     def problems(self) -> list[Problem]:
         """A missing package, told before the run."""
-        return [*super().problems(), *embedder_problems()]
+        return [*super().problems(), *embedder.missing("use")]
 
     def run(self, corpus: Corpus, out: Outbox) -> None:
         """Embed the shards, compare in this process, write the shards without the folded rows."""
@@ -101,7 +101,7 @@ def embed_shard(table: pa.Table, settings: dict[str, Any]) -> pa.Table:
     from datakit.kernels.likeness import rounded
 
     texts = _texts(table, settings["text"])
-    embed = load_embedder()
+    embed = embedder.load_embedder()
     told = [text.replace("\x00", " ") for text in texts.to_pylist()]  # the engine reads C strings
     # One text at a time: what a text becomes must not depend on its neighbours.
     vectors = [rounded(np.asarray(embed(text))[None, :]).tobytes() if text.strip() else None for text in told]

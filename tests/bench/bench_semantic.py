@@ -36,7 +36,7 @@ ENGLISH = (
 
 def cosines(pairs: list[tuple[str, str, bool]]) -> tuple[np.ndarray, np.ndarray, float]:
     """The cosine of each pair as the stage computes it, whether people call it the same, CPU seconds a text."""
-    from datakit.embedding import load_embedder
+    from datakit.embedder import load_embedder
     from datakit.kernels.likeness import lengths, rounded
 
     embed = load_embedder()

@@ -67,10 +67,10 @@ class MeaningPool:
         """The rounded vector of a text; that of the last one is kept, since who is new is added next."""
         import numpy as np
 
-        from datakit.embedding import load_embedder
+        from datakit import embedder
         from datakit.kernels.likeness import rounded
 
         if self._last is None or self._last[0] != text:
             told = text.replace("\x00", " ") or " "
-            self._last = text, rounded(np.asarray(load_embedder()(told), np.float32)[None, :])
+            self._last = text, rounded(np.asarray(embedder.load_embedder()(told), np.float32)[None, :])
         return self._last[1]
