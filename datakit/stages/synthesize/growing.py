@@ -17,11 +17,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from datakit.embedder import missing
 from datakit.errors import Problem, SourceError
 from datakit.schemas import Kind, examples, table_from_rows
 from datakit.stage import Corpus, FileRef, Outbox, Stage, require
 from datakit.stages.synthesize.filters import instance_fault, instruction_fault
 from datakit.stages.synthesize.generate import Asking, Session, abreast
+from datakit.stages.synthesize.meaning import MeaningPool
 from datakit.stages.synthesize.novelty import Pool
 from datakit.stages.synthesize.parse import Written
 from datakit.stages.synthesize.rows import Draft, asks
@@ -52,10 +54,18 @@ class Growth:
     session: Session
     seeds: Sequence[Seed]
     pool: Pool
+    meaning: MeaningPool | None = None
+    """Looks a second time, by meaning."""
     accepted: dict[str, list[Accepted]] = field(default_factory=lambda: defaultdict(list))
     """By language."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     outputs: set[str] = field(default_factory=set)
+
+    def know(self, instruction: str, id: str) -> None:
+        """Hold later instructions against this one."""
+        self.pool.add(instruction, id)
+        if self.meaning is not None:
+            self.meaning.add(instruction, id)
 
     def human(self, language: str) -> list[Seed]:
         """The seed tasks of a language."""
@@ -66,10 +76,12 @@ class Growth:
         fault = judge(instruction, language)
         if fault is None and self.pool.nearest(instruction) is not None:
             fault = "repeat"
+        if fault is None and self.meaning is not None and self.meaning.nearest(instruction) is not None:
+            fault = "same_meaning"
         if fault is not None:
             self.session.refuse(fault)
             return False
-        self.pool.add(instruction, f"candidate-{len(self.pool.ids)}")
+        self.know(instruction, f"candidate-{len(self.pool.ids)}")
         return True
 
     def accept(
@@ -113,6 +125,9 @@ class Growing(Taught):
     """Requests a round; each sees only what was accepted in the rounds before."""
     novelty: Annotated[float, Field(gt=0, le=1)] = 0.7
     """Refuse an instruction whose ROUGE-L with an earlier one is above this."""
+    meaning: Annotated[float | None, Field(gt=0, le=1)] = None
+    """Refuse one, too, whose meaning is as near to an earlier one's (cosine; 0.97 is a good choice); null: don't look.
+    Needs `pip install 'datakit[semantic]'`."""
 
     def chains(self, kind: Kind | None, before: Sequence[Stage]) -> str | None:
         """Examples, or nothing: such a stage may begin a pipeline."""
@@ -126,6 +141,8 @@ class Growing(Taught):
         found = super().problems()
         if self.needs_seeds and not self.seeds:
             found.append(Problem("seeds", f"recipe {self.recipe} needs seed tasks", "seeds: sample_data/seeds.jsonl"))
+        if self.meaning is not None:
+            found += missing("meaning")
         if self.seeds and Path(self.seeds).is_file():
             try:
                 read_seeds(self.seeds)
@@ -151,9 +168,9 @@ class Growing(Taught):
         given = _pass_on(corpus, out)
         seeds = self._seeds(corpus)
         session = self.session(corpus.env, self.rows or DEFAULT_ROWS)
-        growth = Growth(session, seeds, self.pool())
+        growth = Growth(session, seeds, self.pool(), MeaningPool(self.meaning) if self.meaning is not None else None)
         for own, instruction in [*((seed.id, seed.task.instruction) for seed in seeds), *given]:
-            growth.pool.add(instruction, own)
+            growth.know(instruction, own)
         try:
             self.grow(growth, corpus)
         finally:
