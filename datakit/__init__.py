@@ -14,9 +14,9 @@ from typing import Any
 
 _HOMES = {
     "datakit.api": (
-        "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget", "gc", "generate", "index",
-        "init", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "refresh", "report", "rethreshold",
-        "review_export", "review_import", "rollback", "run", "schedule", "show", "trace", "train", "why",
+        "blame", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget", "gc", "generate",
+        "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "provenance", "refresh", "report",
+        "rethreshold", "review_export", "review_import", "rollback", "run", "schedule", "show", "trace", "train", "why",
     ),
     "datakit.errors": ("DatakitError", "ConfigError"),
     "datakit.outcome": ("Drop", "Outcome"),

@@ -159,19 +159,24 @@ def datasets(*, store: str = DEFAULT_STORE) -> list[dict[str, Any]]:
 
 
 def show(
-    dataset: str, *, store: str = DEFAULT_STORE, stage: str | None = None, rows: int = 3, raw: bool = False
+    dataset: str | None = None,
+    *,
+    store: str = DEFAULT_STORE,
+    stage: str | None = None,
+    rows: int = 3,
+    raw: bool = False,
 ) -> list[dict[str, Any]]:
-    """Rows of a dataset as they left a stage (default: the last with text); only text from after `pii`, unless raw."""
+    """Rows of a dataset as they left a stage (default: the last with text); only text from after `pii`, unless raw.
+    No dataset: the only one of the store."""
     from datakit.store import Store
-    from datakit.viewing import rows_after
+    from datakit.viewing import manifest_of, rows_after
 
     opened = Store(store)
-    manifest = opened.manifest(dataset)
-    return rows_after(manifest, opened, stage, rows, raw)
+    return rows_after(manifest_of(opened, dataset), opened, stage, rows, raw)
 
 
 def drops(
-    dataset: str,
+    dataset: str | None = None,
     *,
     store: str = DEFAULT_STORE,
     stage: str | None = None,
@@ -180,12 +185,13 @@ def drops(
     raw: bool = False,
 ) -> dict[str, Any]:
     """What stages took out of a dataset: rows by rule, and the first of them with value, limit, the row that stands
-    for it, and both texts where they may be shown (as they stand after `pii`, or raw)."""
+    for it, and both texts where they may be shown (as they stand after `pii`, or raw).
+    No dataset: the only one of the store."""
     from datakit.store import Store
-    from datakit.viewing import dropped_rows
+    from datakit.viewing import dropped_rows, manifest_of
 
     opened = Store(store)
-    return dropped_rows(opened.manifest(dataset), opened, stage, rule, rows, raw)
+    return dropped_rows(manifest_of(opened, dataset), opened, stage, rule, rows, raw)
 
 
 def compare(a: str, b: str, *, store: str = DEFAULT_STORE) -> dict[str, Any]:
@@ -196,6 +202,26 @@ def compare(a: str, b: str, *, store: str = DEFAULT_STORE) -> dict[str, Any]:
 
     opened = Store(store)
     return compare(opened.manifest(a), opened.manifest(b), opened)
+
+
+def blame(a: str, b: str, *, store: str = DEFAULT_STORE) -> dict[str, Any]:
+    """Which stage made the number of rows move from dataset A to dataset B, and what was set differently there."""
+    from datakit.comparing import blame
+    from datakit.store import Store
+
+    opened = Store(store)
+    return blame(opened.manifest(a), opened.manifest(b))
+
+
+def provenance(
+    dataset: str, *, form: Literal["openlineage", "prov"] = "openlineage", store: str = DEFAULT_STORE
+) -> dict[str, Any]:
+    """Where DATASET came from and which adapters came of it, as an OpenLineage event or a W3C PROV document."""
+    from datakit.origins import provenance
+    from datakit.store import Store
+
+    opened = Store(store)
+    return provenance(opened.manifest(dataset), opened, form)
 
 
 def why(id: str, *, store: str = DEFAULT_STORE, dataset: str | None = None) -> dict[str, Any]:
@@ -471,8 +497,8 @@ def _train_for(
 
 
 __all__ = [
-    "Done", "as_json", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget", "gc",
-    "generate", "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "refresh", "report",
-    "rethreshold", "review_export", "review_import", "rollback", "run", "schedule", "show", "stages", "trace", "train",
-    "why",
+    "Done", "as_json", "blame", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget",
+    "gc", "generate", "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "provenance", "refresh",
+    "report", "rethreshold", "review_export", "review_import", "rollback", "run", "schedule", "show", "stages", "trace",
+    "train", "why",
 ]  # fmt: skip

@@ -128,27 +128,32 @@ def datasets(store: str, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("dataset")
+@click.argument("dataset", required=False)
 @click.option("--stage", metavar="ID", help="Show rows as they left this stage (default: the last one with text).")
 @click.option("--rows", default=3, type=ONE_OR_MORE, show_default=True, metavar="N", help="How many rows.")
 @click.option("--raw", is_flag=True, help="Allow text from before the pii stage.")
 @options("store", "json")
-def show(dataset: str, stage: str | None, rows: int, raw: bool, store: str, as_json: bool) -> None:
-    """Rows of DATASET (a name, or name@version)."""
+def show(dataset: str | None, stage: str | None, rows: int, raw: bool, store: str, as_json: bool) -> None:
+    """Rows of DATASET (a name, or name@version; default: the only one of the store)."""
     from datakit import api, display
 
     say(api.show(dataset, store=store, stage=stage, rows=rows, raw=raw), as_json, display.show)
 
 
 @main.command()
-@click.argument("dataset")
+@click.argument("dataset", required=False)
 @click.option("--stage", metavar="ID", help="Only what this stage dropped.")
 @click.option("--rule", metavar="RULE", help="Only what this rule dropped.")
 @click.option("--rows", default=20, type=ONE_OR_MORE, show_default=True, metavar="N", help="How many rows to list.")
 @click.option("--raw", is_flag=True, help="Show text as it was read, not as it stands after pii.")
 @options("store", "json")
-def drops(dataset: str, stage: str | None, rule: str | None, rows: int, raw: bool, store: str, as_json: bool) -> None:
-    """What stages took out of DATASET, and why: by rule, then row by row."""
+def drops(
+    dataset: str | None, stage: str | None, rule: str | None, rows: int, raw: bool, store: str, as_json: bool
+) -> None:
+    """What stages took out of DATASET, and why: by rule, then row by row. `datakit show drops` does the same.
+
+    DATASET is a name, or name@version; default: the only one of the store.
+    """
     from datakit import api, findings
 
     found = api.drops(dataset, store=store, stage=stage, rule=rule, rows=rows, raw=raw)
@@ -164,6 +169,28 @@ def compare(a: str, b: str, store: str, as_json: bool) -> None:
     from datakit import api, findings
 
     say(api.compare(a, b, store=store), as_json, findings.compare)
+
+
+@main.command()
+@click.argument("a")
+@click.argument("b")
+@options("store", "json")
+def blame(a: str, b: str, store: str, as_json: bool) -> None:
+    """Which stage made the number of rows move from dataset A to B, and what was set differently there."""
+    from datakit import api, findings
+
+    say(api.blame(a, b, store=store), as_json, findings.blame)
+
+
+@main.command()
+@click.argument("dataset")
+@click.option("--form", default="openlineage", show_default=True, type=click.Choice(["openlineage", "prov"]))
+@options("store", "json")
+def provenance(dataset: str, form: Literal["openlineage", "prov"], store: str, as_json: bool) -> None:
+    """Where DATASET came from and what came of it: an OpenLineage event, or W3C PROV, as JSON."""
+    from datakit import api
+
+    say(api.provenance(dataset, form=form, store=store), as_json, lambda found: click.echo(json.dumps(found, indent=1)))
 
 
 @main.command()

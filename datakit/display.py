@@ -262,7 +262,8 @@ def scan(found: Scan) -> None:
     rows = [(entity, rule, count) for (entity, rule), count in sorted(found.counts.items())]
     table("type", "rule", "values>", rows=rows)
     touched = sum(bool(document["spans"]) for document in found.documents)
-    line(f"{sum(found.counts.values())} values in {touched} of {len(found.documents)} rows")
+    skipped = f"; {found.skipped} fields held no text" if found.skipped else ""
+    line(f"{sum(found.counts.values())} values in {touched} of {len(found.documents)} rows{skipped}")
 
 
 def redaction(done: Redaction) -> None:

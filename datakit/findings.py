@@ -77,6 +77,18 @@ def compare(found: dict[str, Any]) -> None:
     _shifts(found["shifts"])
 
 
+def blame(found: dict[str, Any]) -> None:
+    """The parts of a difference in rows, the largest first."""
+    a, b = found["a"], found["b"]
+    line(f"{a['dataset']}: {a['rows']:,} rows; {b['dataset']}: {b['rows']:,} rows; {found['difference']:+,}")
+    rows = []
+    for part in found["parts"]:
+        changed = [f"{one['field']}: {_none(one['a'])} -> {_none(one['b'])}" for one in part["settings"]]
+        rows.append((part["stage"], f"{part['rows']:+,.1f}", part["a"], part["b"], "; ".join(changed)))
+    table("stage", "rows>", "A passes>", "B passes>", "set differently", rows=rows)
+    line("passes: rows out for each row in; of the sources: rows read")
+
+
 def why(found: dict[str, Any]) -> None:
     """The story of a row."""
     place = f", row {found['position']}" if found["position"] is not None else ""

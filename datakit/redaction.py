@@ -53,6 +53,8 @@ class Scan:
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     unsearched: list[str] = field(default_factory=list)
     """Rows that could not be read or searched, as `<file>:<line>`."""
+    skipped: int = 0
+    """Text fields whose value is no text."""
 
     def as_json(self) -> list[dict[str, Any]]:
         """The documents: {"id", "spans": [{"start", "end", "type", "rule", "score"}]}; never a value."""
@@ -92,7 +94,8 @@ def scan(files: Sequence[str], *, stage: Pii, text: str | None = None, id_field:
         if row is None:
             found.unsearched.append(f"{name}:{line}")
             continue
-        texts, _ = texts_of(row, text)
+        texts, skipped = texts_of(row, text)
+        found.skipped += skipped
         own = row.get(id_field)
         spans: list[dict[str, Any]] = []
         try:

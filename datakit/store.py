@@ -268,9 +268,14 @@ class Store:
 
     def runs(self) -> list[dict[str, Any]]:
         """All run records, oldest first."""
+        return [run for _, run in self.dated_runs()]
+
+    def dated_runs(self) -> list[tuple[str, dict[str, Any]]]:
+        """All run records, each with the stamp of its beginning (UTC, 20261121T030000.123456Z), oldest first."""
         folder = f"{self.root}/runs"
         paths = sorted(self.fs.ls(folder, detail=False)) if self.fs.exists(folder) else []
-        return [json.loads(self.fs.cat_file(path)) for path in paths if path.endswith(".json")]
+        files = [path for path in paths if path.endswith(".json")]
+        return [(Path(path).stem, json.loads(self.fs.cat_file(path))) for path in files]
 
     def forgotten(self) -> dict[str, str]:
         """id -> source file of every row that must not be read again."""

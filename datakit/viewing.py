@@ -44,6 +44,18 @@ def versions(store: Store) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: one["dataset"].rpartition("@")[0])
 
 
+def manifest_of(store: Store, dataset: str | None) -> DatasetManifest:
+    """The manifest of a dataset; of the only one of the store, if none is named."""
+    if dataset is not None:
+        return store.manifest(dataset)
+    names = sorted({ref.rpartition("@")[0] for ref in store.datasets()})
+    if len(names) != 1:
+        told = f"the store holds {', '.join(names)}" if names else "the store holds no dataset yet"
+        fix = "name the one that is meant" if names else "run a pipeline first"
+        raise ConfigError((Problem("DATASET", told, fix),))
+    return store.manifest(names[0])
+
+
 def rows_after(
     manifest: DatasetManifest, store: Store, stage: str | None, rows: int, raw: bool
 ) -> list[dict[str, Any]]:

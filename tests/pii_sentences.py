@@ -6,7 +6,9 @@
     negatives("dev", seed)     (kind, text) without personal data
 
 The templates were written before the rules were read. DEV is there to mend rules by; HELDOUT, of other sentences, only
-to measure: whoever must read a failure of it moves that template to DEV and writes another. A template is a paragraph:
+to measure: whoever must read a failure of it moves that template to DEV and writes another. FRESH came later, in the
+same way: before its failures were read the rules held 0.941 of its structured values and 0.58 of its names; it is a
+second DEV set since. A template is a paragraph:
 
     «SLOT»    a value of `pii_values.MAKERS`, counted under its type
     «SLOT!»   the same beside its label, so that spellings that need one may come
@@ -32,7 +34,7 @@ from tests.pii_draws import ALNUM, draw, some
 from tests.pii_values import TYPES, make
 
 DATA = Path(__file__).parent / "data"
-SETS = ("dev", "heldout")
+SETS = ("dev", "heldout", "fresh")
 _PARTICLES = "은 는 이 가 을 를 에 에게 에서 으로 로 의 도 만 와 과 이나 까지 부터 입니다 이고 라고"
 _STRESSED = "EMAIL MOBILE LANDLINE INTL RRN FRN PASSPORT DRIVER BRN CORP ACCOUNT CARD PLATE IPV4"
 _BANKS = "국민 신한 우리 하나 농협 기업 카카오뱅크 토스뱅크 케이뱅크 새마을금고 우체국 SC제일"

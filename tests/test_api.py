@@ -119,6 +119,8 @@ PAIRS = {
         ["drops", "p", "--stage", "normalize", "--rule", "empty", "--rows", "1", "--raw"],
     ),
     "compare": Pair(lambda: api.compare("p", "r"), ["compare", "p", "r"]),
+    "blame": Pair(lambda: api.blame("p", "r"), ["blame", "p", "r"]),
+    "provenance": Pair(lambda: api.provenance("p", form="prov"), ["provenance", "p", "--form", "prov"]),
     "why": Pair(lambda: api.why("자료.jsonl:2", dataset="p"), ["why", "자료.jsonl:2", "--dataset", "p"]),
     "report": Pair(lambda: api.report("p", out="page.html"), ["report", "p", "--out", "page.html"]),
     "index": Pair(

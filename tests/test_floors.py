@@ -33,6 +33,7 @@ FLOORS = (
         "thresholds",
         "redaction",
         "reaching",
+        "origins",
         "forgetting",
         "collecting",
         "doctoring",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from datakit.errors import ConfigError, StageError
 from datakit.outcome import StageStats
 from datakit.runner import apply
-from datakit.stages.pii import Pii, scan
+from datakit.stages.pii import Pii, judge, scan
 from datakit.stages.pii.operators import keyed_hash, partial, tag
 from datakit.stages.pii.redact import moved, redact
 from datakit.stages.pii.rules import ENTITIES, ENTITY_TYPES
@@ -111,7 +111,7 @@ def test_pii_drop_document_and_max_spans_drop_with_rule_and_count() -> None:
 
 
 def test_pii_text_with_too_many_candidates_is_dropped_not_passed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "_MOST", 50)
+    monkeypatch.setattr(judge, "MOST", 50)
     made = apply(Pii(), [document("010-1234-5678 " * 60), document("봄이 왔다")])
     assert made.drops.column("rule").to_pylist() == ["pii_limit"]
     assert made.rows.column("text").to_pylist() == ["봄이 왔다"]

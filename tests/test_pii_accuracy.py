@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from datakit.stages.pii import checksums, scan
+from datakit.stages.pii import checksums, judge, scan
 from datakit.stages.pii.operators import Operator, writers
 from datakit.stages.pii.redact import redact
 from datakit.stages.pii.rules import LEFT, Rule, all_rules
@@ -67,7 +67,7 @@ def test_missing_rule_misses_the_goal(monkeypatch: pytest.MonkeyPatch, lost: str
 
 def test_greedy_rule_misses_the_goal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted breach of precision: a rule that takes any ten digits flags orders and time stamps."""
-    greedy = Rule(id="greedy", entity="PHONE", pattern=rf"{LEFT}[0-9]{{10}}", digits=10, alone=True)
+    greedy = Rule(id="greedy", entity="PHONE", pattern=rf"{LEFT}[0-9]{{10}}", digits=10, alone=True, firm=True)
     rules = (*all_rules(), greedy)
     monkeypatch.setattr("datakit.stages.pii.rules.all_rules", lambda: rules)
     assert all(share_flagged(which, Scanner()) > FLAGGED for which in SETS)
@@ -77,7 +77,7 @@ def test_veto_that_outlives_its_sentence_leaves_values(monkeypatch: pytest.Monke
     """The planted breach of `_spoken_of_another`: without it the words of an earlier line or sentence decide."""
     lines = ["주문번호 201224547414\n임대 문의 01066145017", "판결을 참조한다. 접속은 92.171.233.18에서 했다."]
     assert all(Scanner()(line) for line in lines)
-    monkeypatch.setattr(scan, "_spoken_of_another", lambda between, *, veto: False)
+    monkeypatch.setattr(judge, "_spoken_of_another", lambda between, *, veto: False)
     assert not any(Scanner()(line) for line in lines)
 
 

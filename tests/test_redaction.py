@@ -11,8 +11,7 @@ import pytest
 
 from datakit.errors import ConfigError, SourceError, StageError
 from datakit.redaction import dumps, loads, redact, scan, texts_of
-from datakit.stages.pii import Pii
-from datakit.stages.pii import scan as engine
+from datakit.stages.pii import Pii, judge
 
 KOREAN = "담당자: 김민수, 연락처 010-1234-5678로 hong@naver.com으로 주세요."
 ROWS: list[dict[str, Any]] = [
@@ -80,7 +79,7 @@ def test_redact_twice_changes_nothing_and_gz_is_read_and_written(tmp_path: Path)
 
 
 def test_rows_that_cant_be_searched_are_named_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_MOST", 50)
+    monkeypatch.setattr(judge, "MOST", 50)
     rows = [{"text": "봄"}, {"text": "010-1234-5678 " * 60}, {"text": "hong@naver.com"}]
     source = written(tmp_path / "in.jsonl", rows)
     with pytest.raises(StageError, match="1 of 3 rows") as told:
@@ -96,7 +95,7 @@ def test_row_whose_rule_fails_is_left_out_too(tmp_path: Path, monkeypatch: pytes
     def broken(judge: Any, rule: Any, start: int, end: int) -> None:
         raise ValueError(judge.text)
 
-    monkeypatch.setattr(engine.Judge, "_weigh", broken)
+    monkeypatch.setattr(judge.Judge, "_weigh", broken)
     with pytest.raises(StageError) as told:
         redact(written(tmp_path / "in.jsonl", ROWS), str(tmp_path / "out.jsonl"), stage=Pii())
     assert "5678" not in "".join(told.value.lines())

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from datakit.comparing.blame import blame
 from datakit.comparing.recipes import funnels, settings
 from datakit.comparing.rows import Side, changed, reasons, sides
 from datakit.comparing.shifts import shifts_of
 from datakit.manifests import DatasetManifest
 from datakit.store import Store
 
-__all__ = ["compare"]
+__all__ = ["blame", "compare"]
 
 
 def compare(one: DatasetManifest, other: DatasetManifest, store: Store) -> dict[str, Any]:

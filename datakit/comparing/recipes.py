@@ -54,7 +54,12 @@ def _figures(report: StageReport | None) -> dict[str, Any] | None:
 
 
 def _entries(recipe: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {entry.get("id") or entry["use"].rpartition(":")[2]: entry for entry in recipe.get("stages", [])}
+    return {entry_name(entry): entry for entry in recipe.get("stages", [])}
+
+
+def entry_name(entry: Mapping[str, Any]) -> str:
+    """What a stage of a recipe is called: its id, else its use, without the file of one's own."""
+    return str(entry.get("id") or entry["use"].rpartition(":")[2])
 
 
 def _stage_settings(name: str, a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> list[dict[str, Any]]:

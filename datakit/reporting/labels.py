@@ -91,9 +91,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "pii": ("Personal data", "개인정보"),
     "pii_help": (
         "How often each kind was found and replaced. Values are never written anywhere. Rules find much, not all: "
-        "this reduces personal data, it does not make the text anonymous.",
+        "names without a label or title and addresses told in free words stay. This reduces personal data, it does "
+        "not make the text anonymous.",
         "종류마다 몇 번 찾아 바꾸었는지만 셉니다. 값은 어디에도 남기지 않습니다. 규칙은 많은 것을 찾지만 전부를 "
-        "찾지는 못합니다. 개인정보를 줄일 뿐, 익명 처리를 뜻하지 않습니다.",
+        "찾지는 못합니다. 이름표나 호칭이 없는 이름, 풀어 쓴 주소는 남습니다. 개인정보를 줄일 뿐, 익명 처리를 뜻하지 "
+        "않습니다.",
     ),
     "pii_why": ("Which rule found what, and why it was believed", "어느 규칙이, 왜 개인정보로 보았나"),
     "pii_why_help": (

@@ -41,7 +41,7 @@ class Pii(RowStage):
     """Replace personal data by tags, masks or keyed hashes, or drop the documents that hold some."""
 
     use: ClassVar[str] = "pii"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     rules: ClassVar[tuple[str, ...]] = ("pii_found", "pii_dense", "pii_limit")
 
     engine: Literal["fast", "presidio", "both"] = "fast"

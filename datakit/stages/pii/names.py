@@ -22,8 +22,8 @@ from typing import Literal
 
 from datakit.errors import Problem
 from datakit.stages.pii.fold import fold
+from datakit.stages.pii.judge import tag_pattern
 from datakit.stages.pii.rules import Evidence
-from datakit.stages.pii.scan import tag_pattern
 from datakit.stages.pii.spans import Find, Span, in_original, resolve
 from datakit.stages.pii.surrogates import ENGLISH_NAMES, KOREAN_NAMES, is_void
 from datakit.stages.pii.wishes import Wishes

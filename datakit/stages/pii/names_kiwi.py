@@ -25,7 +25,7 @@ from functools import cache
 
 from datakit.stages.pii.kiwi_process import LONGEST, UNKNOWN, Morpheme, harmless, kiwi_process
 from datakit.stages.pii.names import pieces
-from datakit.stages.pii.names_ko import RULES, SURNAMES
+from datakit.stages.pii.names_ko import FIRST, RULES, SECOND, SURNAMES
 from datakit.stages.pii.rules import VETO, all_labels, trie
 
 Read = Callable[[Sequence[str]], list[list[Morpheme]]]
@@ -37,13 +37,6 @@ _COMPOUND = ("남궁", "황보", "제갈", "선우", "독고", "사공", "서문
 _CANDIDATE = re.compile(rf"(?<![가-힣0-9A-Za-z])(?:{'|'.join(_COMPOUND)}|[{SURNAMES}])[가-힣]{{2}}")
 _BREAKS = re.compile(r"(?<=[다요죠까음임함됨오][.!?])\s+|\n+")
 _NUMBER = r"@|[0-9]{3,4}[-. )]{1,2}[0-9]{3,4}|01[016-9][0-9]{7,8}|[0-9]{2}(?:년생|세|학번)|\([0-9]{2}\)"
-_FIRST = frozenset(
-    "민서지현수예하은도준우진영재성승정동상태경창종명기병철용원윤혜선유주희소다나가건규광덕두미보복봉석세순시연옥완웅"
-    "의이인일장제중찬채천춘충치택필한해혁형호홍환효훈휘흥강구국근금길남달대라루리린문범별빛새슬신아안애양언여열오요"
-    "욱율은을자전조평학향화후교란람래령로률류무배백솔송숙식심균익협헌섭설표탁엽운희권갑휴돈판필화외청노만말"
-)
-_SECOND = _FIRST | frozenset("빈섭름율온겸결권덕만모산삼비솔엽운음임율창향협린아롱벽별빛찬슬샘")
-"""Syllables that stand second and third in nearly all Korean names."""
 _PLACE_ENDINGS = frozenset("도당대시역궁면군차코트크스드산청점관함팀법")
 _WARD_ENDINGS = {
     "구": frozenset("김이박최정조윤임한오신황안전홍문배허설엄차채"),
@@ -122,12 +115,12 @@ def _ends_at(end: int, inside: Sequence[Morpheme], behind: Morpheme | None) -> b
 def _is_name(value: str, inside: Sequence[Morpheme]) -> bool:
     """Whether the morphemes of a surname and two syllables make a name of them."""
     first, second = value[-2], value[-1]
-    syllables = first in _FIRST and second in _SECOND
+    syllables = first in FIRST and second in SECOND
     tags, lengths = [tag for _, _, tag in inside], [length for _, length, _ in inside]
     if tags == [UNKNOWN]:
         return syllables
     if tags == ["NNP"]:
-        return (first in _FIRST or second in _SECOND or len(value) == 4) and not _is_place(value)
+        return (first in FIRST or second in SECOND or len(value) == 4) and not _is_place(value)
     if not syllables:
         return False
     if lengths[0] == 1:

@@ -66,7 +66,7 @@ RULES = (
     Rule(
         id="address",
         entity="ADDRESS",
-        pattern=rf"(?<![가-힣]){_ADDRESS}{_UNITS}",
+        pattern=rf"(?<![가-힣])(?=[가-힣]){_ADDRESS}{_UNITS}",
         needles=_NUMBERED_PLACES,
         back=44,
         ahead=90,

@@ -9,15 +9,16 @@ run stops. Importing presidio-analyzer costs 1 to 17 s, running it about 50 time
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import ConfigError, Problem, StageError
 from datakit.stages.pii.fold import Folded, fold
+from datakit.stages.pii.judge import Judge, live, matches
 from datakit.stages.pii.rules import LANGUAGES, SCORES, Evidence, Rule, chosen_rules
-from datakit.stages.pii.scan import Judge, live, matches
 from datakit.stages.pii.spans import Span, TooDenseError, in_original, resolve
+from datakit.stages.pii.tables import Tables
 from datakit.stages.pii.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -42,14 +43,15 @@ FOREIGN = "presidio"
 def presidio_recognizers(
     entities: Sequence[str] | None = None, language: str = _LANGUAGE, languages: Sequence[str] = LANGUAGES
 ) -> list[EntityRecognizer]:
-    """Every declared rule as a presidio-analyzer recognizer, named `datakit_<rule id>`.
+    """Every declared rule as a presidio-analyzer recognizer, named `datakit_<rule id>`, and one for tables.
 
     entities     entity types to hand out, default all
     language     the language under which Presidio shall call them
     languages    hand out only rules written for these languages (and for both)
     """
-    made = _recognizer_class()
-    return [made(rule, language) for rule in chosen_rules(entities, languages)]
+    one_rule, tables = _recognizer_classes()
+    rules = chosen_rules(entities, languages)
+    return [*(one_rule(rule, language) for rule in rules), tables(rules, language)]
 
 
 @lru_cache(maxsize=1)
@@ -59,35 +61,60 @@ def _judge_of(text: str) -> tuple[Folded, Judge]:
     return folded, Judge(folded.text)
 
 
+def _results(text: str, find: Callable[[Folded, Judge], Iterable[Span]], name: str) -> list[RecognizerResult]:
+    """What a rule finds, in the form of Presidio and in places of the original text."""
+    from presidio_analyzer import RecognizerResult
+
+    folded, judge = _judge_of(text)
+    return [
+        RecognizerResult(
+            span.entity,
+            *folded.original(span.start, span.end),
+            span.score,
+            recognition_metadata={RecognizerResult.RECOGNIZER_NAME_KEY: name, _RULE_NAME: span.rule},
+        )
+        for span in find(folded, judge)
+    ]
+
+
 @cache
-def _recognizer_class() -> Callable[[Rule, str], Any]:
-    from presidio_analyzer import LocalRecognizer, RecognizerResult
+def _recognizer_classes() -> tuple[Callable[[Rule, str], Any], Callable[[Sequence[Rule], str], Any]]:
+    from presidio_analyzer import LocalRecognizer
 
-    class DeclaredRule(LocalRecognizer):
-        """One rule of datakit as a recognizer; labels are read from the text itself, no NLP artifacts are needed."""
+    class Recognizer(LocalRecognizer):
+        """Labels are read from the text itself, no NLP artifacts are needed."""
 
-        def __init__(self, rule: Rule, language: str) -> None:
-            self.rule = rule
-            self.name: str
-            super().__init__(
-                supported_entities=[rule.entity], name=f"datakit_{rule.id}", supported_language=language, version="1"
-            )
+        name: str
 
         def load(self) -> None:
             """Nothing to load: patterns are compiled on first use."""
 
+    class DeclaredRule(Recognizer):
+        """One rule of datakit as a recognizer."""
+
+        def __init__(self, rule: Rule, language: str) -> None:
+            self.rule = rule
+            super().__init__([rule.entity], name=f"datakit_{rule.id}", supported_language=language, version="1")
+
         def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
             if self.rule.entity not in entities:
                 return []
-            folded, judge = _judge_of(text)
-            return [self._result(folded, span) for span in matches(live(self.rule), judge, 0, len(folded.text))]
+            rule = live(self.rule)
+            return _results(text, lambda folded, judge: matches(rule, judge, 0, len(folded.text)), self.name)
 
-        def _result(self, folded: Folded, span: Span) -> RecognizerResult:
-            start, end = folded.original(span.start, span.end)
-            named = {RecognizerResult.RECOGNIZER_NAME_KEY: self.name, _RULE_NAME: self.rule.id}
-            return RecognizerResult(span.entity, start, end, span.score, recognition_metadata=named)
+    class DeclaredTables(Recognizer):
+        """Values below the head of a column, as a recognizer."""
 
-    return DeclaredRule
+        def __init__(self, rules: Sequence[Rule], language: str) -> None:
+            self.tables = Tables(rules)
+            types: list[str] = sorted({rule.entity for rule in rules})
+            super().__init__(types, name="datakit_tables", supported_language=language, version="1")
+
+        def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
+            found = _results(text, lambda folded, judge: self.tables(judge), self.name)
+            return [result for result in found if result.entity_type in entities]
+
+    return DeclaredRule, DeclaredTables
 
 
 class _TimeoutWatch(logging.Handler):

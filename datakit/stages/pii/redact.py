@@ -53,7 +53,7 @@ def redact(texts: Sequence[str], find: Find, write: Write, lang: str | None = No
         found = spans_of(done.texts, find)
         if not any(found):
             return done
-        tongue = tongue or language_of(done.texts, lang)
+        tongue = tongue or language_of(list(map(_without, done.texts, found)), lang)
         for place, spans in enumerate(found):
             if spans:
                 done.texts[place], edits = _replace(done.texts[place], spans, write, tongue)
@@ -80,6 +80,12 @@ def spans_of(texts: Sequence[str], find: Find) -> list[list[Span]]:
     if not echoes:
         return found
     return [resolve([*spans, *_echoed(text, echoes)]) for text, spans in zip(texts, found, strict=True)]
+
+
+def _without(text: str, spans: Sequence[Span]) -> str:
+    """What stands around the values: an address in Latin letters makes no English of a Korean line."""
+    places = [0, *(place for span in spans for place in (span.start, span.end)), len(text)]
+    return " ".join(text[start:end] for start, end in zip(places[::2], places[1::2], strict=True))
 
 
 def _echoed(text: str, echoes: dict[str, Span]) -> list[Span]:

@@ -95,6 +95,7 @@ class Rule:
               pattern begins with LEFT and then a digit, `(` or `+`
     needles   literal anchors, one of which every match holds: a match begins at most `back` characters before its
               beginning and ends at most `ahead` behind it; ASCII case is ignored and `0` stands for any digit
+    solid     no match holds a space or a line break: its window ends at the first one on either side of a needle
     guard     False: never a value of this kind, whatever the label says
     check     True: a check digit holds
     alone     whether the shape is enough when there is neither label nor check digit
@@ -109,6 +110,7 @@ class Rule:
     needles: tuple[str, ...] = ()
     back: int = 0
     ahead: int = 0
+    solid: bool = False
     guard: Callable[[str], bool] | None = None
     check: Callable[[str], bool] | None = None
     alone: bool = False

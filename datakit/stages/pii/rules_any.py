@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from datakit.stages.pii import checksums
-from datakit.stages.pii.rules import LEFT, RIGHT, Rule
+from datakit.stages.pii.rules import LEFT, RIGHT, Rule, trie
 
 _LETTER = "A-Za-z\u00c0-\u024f\u0370-\u052f"
 _LOCAL = f"(?:[{_LETTER}0-9](?:[{_LETTER}0-9._%+'-]{{0,63}}))"
@@ -59,9 +60,10 @@ _ASSIGNED_ENDS = (
 )  # fmt: skip
 
 
-_QUERY_NEEDLES = (
-    "token=", "key=", "password=", "passwd=", "pwd=", "session=", "sessionid=", "session_id=", "sid=", "secret=", "signature=", "sig=",
-    "mail=", "phone=", "tel=", "mobile=", "name=", "user=", "userid=", "user_id=", "birth=", "ssn=", "jumin=",
+_QUERY_WORDS = (
+    "access_token", "auth_token", "token", "api_key", "apikey", "key", "password", "passwd", "pwd", "session", "sessionid", "session_id", "sid",
+    "secret", "signature", "sig", "email", "mail", "phone", "tel", "mobile", "name", "user", "userid", "user_id", "username", "user_name", "birth",
+    "ssn", "jumin",
 )  # fmt: skip
 
 
@@ -70,7 +72,13 @@ def secret_value(value: str) -> bool:
     if value.isdigit():
         return len(value) >= 4
     mixed = any(char.isdigit() for char in value) or any(char in "!@#$%^&*" for char in value)
-    return len(value) >= 6 and mixed and any(char.isalnum() for char in value) and "(" not in value
+    return len(value) >= 6 and (mixed or _drawn(value)) and any(char.isalnum() for char in value) and "(" not in value
+
+
+def _drawn(value: str) -> bool:
+    """Twenty letters or more whose case changes at every third or more often: drawn, not camelCase words."""
+    changes = sum(one.isupper() != two.isupper() for one, two in pairwise(value))
+    return len(value) >= 20 and changes * 3 >= len(value)
 
 
 def shows_something(value: str) -> bool:
@@ -96,6 +104,7 @@ def intl_phone(value: str) -> bool:
 RULES = (
     Rule(
         id="email",
+        solid=True,
         firm=True,
         entity="EMAIL",
         pattern=rf"{_LOCAL}@{_DOMAIN}",
@@ -106,6 +115,7 @@ RULES = (
     ),
     Rule(
         id="email_hangul",
+        solid=True,
         firm=True,
         entity="EMAIL",
         pattern=rf"[가-힣]{{1,12}}@{_DOMAIN}",
@@ -116,6 +126,7 @@ RULES = (
     ),
     Rule(
         id="url_login",
+        solid=True,
         entity="URL_CREDENTIAL",
         pattern=r"[A-Za-z][A-Za-z0-9+.-]{1,15}://[^\s/@:\"'<>\[]{0,64}:[^\s/@\"'<>\[]{1,128}@[!-&(-;=?-Z_a-z~]{1,512}",
         needles=("://",),
@@ -125,13 +136,11 @@ RULES = (
     ),
     Rule(
         id="url_query",
+        solid=True,
         entity="URL_CREDENTIAL",
-        pattern=(
-            r"[?&](?i:access_token|auth_token|token|api_?key|key|password|passwd|pwd|session(?:_?id)?|sid|secret|signature|sig"
-            r"|e?mail|phone|tel|mobile|name|user(?:_?(?:id|name))?|birth|ssn|jumin)=(?P<v>[^\s&#\"'<>\[\]가-힣)]{3,512})"
-        ),
-        needles=_QUERY_NEEDLES,
-        back=20,
+        pattern=(rf"[?&](?i:{trie(_QUERY_WORDS)})=(?P<v>[^\s&#\"'<>\[\]가-힣)]{{3,512}})"),
+        needles=tuple(f"{sign}{word}=" for sign in "?&" for word in _QUERY_WORDS),
+        back=1,
         ahead=514,
         guard=shows_something,
         labelled=True,
@@ -268,6 +277,28 @@ RULES = (
         needles=_ASSIGNED_ENDS,
         back=4,
         ahead=290,
+        guard=secret_value,
+        labelled=True,
+    ),
+    Rule(
+        id="secret_option",
+        entity="SECRET",
+        pattern=(
+            r"(?:(?:mysql(?:dump|admin|import|check|sh)?|mariadb(?:-[a-z]{2,12})?)\s(?:[^\n;]{0,160}?\s)?-p[\"']?(?P<v>(?![\[<${*])[^\s\"'`]{3,64})"
+            r"|sshpass\s+-p\s?[\"']?(?P<w>(?![\[<${*])[^\s\"'`]{3,64}))"
+        ),
+        needles=("mysql", "mariadb", "sshpass"),
+        ahead=260,
+        guard=shows_something,
+        labelled=True,
+    ),
+    Rule(
+        id="secret_login",
+        entity="SECRET",
+        pattern=r"(?:\s-u|--user)[ =]?[\"']?[^\s:\"'`]{1,64}:(?P<v>(?![\[<${*])[^\s\"'`/:]{3,64})(?=[\"'\s]|$)",
+        needles=("-u ", "-u'", '-u"', "--user"),
+        back=2,
+        ahead=140,
         guard=secret_value,
         labelled=True,
     ),

@@ -10,7 +10,7 @@ from datakit.stages.pii.rules import LEFT, RIGHT, VETO, Rule, words
 
 _CAP = r"[A-Z\u00c0-\u00de\u0100-\u024f\u0391-\u03a9\u0410-\u042f][\w'\u2019]{0,20}(?:-[A-Z\u00c0-\u00de][\w'\u2019]{1,20})?"
 _MIDDLE = r"(?: (?:[A-Z]\.?(?= )|van|von|de|der|den|la|bin|al))"
-_FULL = rf"{_CAP}(?:{_MIDDLE}{{0,2}} {_CAP}){{0,2}}"
+NAME = rf"{_CAP}(?:{_MIDDLE}{{0,2}} {_CAP}){{0,2}}"
 _TWO = rf"{_CAP}{_MIDDLE}{{0,2}} {_CAP}(?: {_CAP})?"
 _NOT_NAMES = frozenset(
     words(
@@ -29,7 +29,7 @@ _TOWN = (
     r"|[A-Z]{1,2}[0-9][0-9A-Z]?\s[0-9][A-Z]{2}))?)?"
 )
 _MONTH = "Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?"
-_DATE = (
+DATE = (
     r"(?:(?:19|20)[0-9]{2}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:19|20)?[0-9]{2}"
     rf"|[0-9]{{1,2}}(?:st|nd|rd|th)? (?:of )?(?:{_MONTH})\.?,? (?:19|20)[0-9]{{2}}|(?:{_MONTH})\.? [0-9]{{1,2}}(?:st|nd|rd|th)?,? (?:19|20)[0-9]{{2}})"
     r"(?![0-9])"
@@ -103,7 +103,7 @@ RULES = (
     Rule(
         id="license_en",
         entity="DRIVER_LICENSE",
-        pattern=r"(?<![A-Za-z0-9])(?:[A-Z]{0,2}[0-9][0-9\-]{4,16}[0-9]|[A-Z][0-9]{3}-[0-9]{4}-[0-9]{4})(?![0-9A-Za-z])",
+        pattern=r"(?<![A-Za-z0-9])(?<![0-9][ \-])(?:[A-Z]{0,2}[0-9][0-9\-]{4,16}[0-9]|[A-Z][0-9]{3}-[0-9]{4}-[0-9]{4})(?![0-9A-Za-z])",
         needles=("icense", "icence", "ICENSE", " DL", "면허"),
         back=24,
         ahead=60,
@@ -142,7 +142,7 @@ RULES = (
     Rule(
         id="name_titled",
         entity="PERSON",
-        pattern=rf"(?<![A-Za-z])(?:Mr|Ms|Mrs|Miss|Dr|Prof|Professor|Mx|Sir|Dame)\.? (?P<v>{_FULL})",
+        pattern=rf"(?<![A-Za-z])(?:Mr|Ms|Mrs|Miss|Dr|Prof|Professor|Mx|Sir|Dame)\.? (?P<v>{NAME})",
         needles=tuple(
             f"{title}{end} " for title in words("mr ms mrs miss dr prof professor mx sir dame") for end in ("", ".")
         ),
@@ -179,7 +179,7 @@ RULES = (
     Rule(
         id="name_said_en",
         entity="PERSON",
-        pattern=rf"(?:[Mm]y name is|[Nn]ame's|I am called|[Tt]his is (?=[A-Z][a-z]+ [A-Z][a-z]+ (?:speaking|calling|from)))\s(?P<v>{_FULL})",
+        pattern=rf"(?:[Mm]y name is|[Nn]ame's|I am called|[Tt]his is (?=[A-Z][a-z]+ [A-Z][a-z]+ (?:speaking|calling|from)))\s(?P<v>{NAME})",
         needles=("name is ", "name's ", "am called ", "this is "),
         back=8,
         ahead=100,
@@ -207,7 +207,7 @@ RULES = (
     Rule(
         id="birth_en",
         entity="BIRTH_DATE",
-        pattern=rf"(?i:date of birth|birth ?date|birthday|dob|d\.o\.b\.?|born)(?: ?\([^)\n]{{1,14}}\))?\s?(?:is|was|on|:|=|,)?\s?(?:on )?\s?(?P<v>{_DATE})",
+        pattern=rf"(?i:date of birth|birth ?date|birthday|dob|d\.o\.b\.?|born)(?: ?\([^)\n]{{1,14}}\))?\s?(?:is|was|on|:|=|,)?\s?(?:on )?\s?(?P<v>{DATE})",
         needles=(
             *(
                 f"{said}{end}"
@@ -262,7 +262,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     ),
     "CORP_NO": words("corporate_registration_number corporate_number corporate_no corp_number corp_no"),
     "PHONE": words(
-        "phone phones telephone tel mobile cell cellphone cell_phone fax call calling contact text whatsapp sms hotline dial ring phone_number office registered landline"
+        "phone phones telephone tel mobile cell cellphone cell_phone fax call calling contact text whatsapp sms the_number my_number your_number this_number hotline dial ring phone_number office registered landline"
     ),
     "BANK_ACCOUNT": words(
         "account_number account_no bank_account acct acct_no account routing_number sort_code a/c deposit"
@@ -275,7 +275,7 @@ LABELS: dict[str, tuple[str, ...]] = {
         "license_plate licence_plate plate plates plate_number plate_no car_number car_no vehicle_number vehicle_no"
     ),
     VETO: (
-        *("created_at", "updated_at", "ts", "chrome/", "safari/", "firefox/", "edg/", "opr/", "whale/", "version/"),
+        *("created at", "updated at", "ts", "chrome/", "safari/", "firefox/", "edg/", "opr/", "whale/", "version/"),
         *words(
             """
         order orders order_number order_no order_id invoice invoice_number invoice_no tracking tracking_number reference ref ref_no serial serial_number

@@ -4,176 +4,29 @@ Rules look at small windows only: around runs of digits, and around anchors such
 pass of an automaton finds (kernels/anchors). Windows that meet are joined and all patterns are bounded, so cost is
 linear in the length of the text, whatever it is made of. Neither presidio nor spaCy is imported.
 
-The judge (`Judge`) that weighs a match is shared with the Presidio recognizers.
+The judge that weighs a match (`judge`) and the tables (`tables`) are shared with the Presidio recognizers.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
+from itertools import compress
 
-from datakit.errors import StageError
 from datakit.stages.pii.fold import fold
-from datakit.stages.pii.rules import (
-    DOTS,
-    ENTITIES,
-    LANGUAGES,
-    LEFT,
-    VETO,
-    Evidence,
-    Rule,
-    all_labels,
-    chosen_rules,
-    trie,
-)
-from datakit.stages.pii.spans import Span, TooDenseError, in_original, resolve
-from datakit.stages.pii.surrogates import is_void
+from datakit.stages.pii.judge import Judge, Live, live, matches
+from datakit.stages.pii.rules import DOTS, LANGUAGES, LEFT, Rule, chosen_rules
+from datakit.stages.pii.spans import Span, in_original, resolve
+from datakit.stages.pii.tables import Tables
 from datakit.stages.pii.wishes import Wishes
 
-REACH = 30
-"""How many characters before a value a label or veto word may begin."""
-_TAG_ROOM = 48
 _SEPARATORS = rf"[ .\-()/~\n\t{DOTS}]{{0,5}}+"
 _RUN = re.compile(rf"[0-9](?:{_SEPARATORS}[0-9]){{3,}}+")
+_BEGUN = re.compile(rf"(?=[0-9(+]){LEFT}")
+"""Where a number may begin. Asked by itself: a search with the joint pattern takes 9 us, this and a match there 4."""
+_BLANK = re.compile("[ \n]")
 _NOT_DIGIT = re.compile(r"[^0-9]+")
-_USED_UP = re.compile(r"[0-9]{3}[^\n]*\n")
-_SENTENCE_END = re.compile(r"(?:[가-힣]|[a-z]{3})[.!?]\s")
-_AFTER = re.compile(r"\s?\(?\s?")
-_MOST = 200_000
-"""Matches weighed in one text before it is refused; a page of nothing but phone numbers has 60 in a kilobyte."""
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """A rule with its compiled pattern and the names of its value groups."""
-
-    rule: Rule
-    pattern: re.Pattern[str]
-    groups: tuple[str, ...]
-
-    def place(self, match: re.Match[str]) -> tuple[int, int]:
-        """Start and end of the value in a match."""
-        for group in self.groups:
-            if match.start(group) >= 0:
-                return match.span(group)
-        return match.span()
-
-
-@cache
-def live(rule: Rule) -> Live:
-    """The rule ready for work, compiled once a process."""
-    pattern = re.compile(rule.pattern)
-    return Live(rule, pattern, tuple(name for name in ("v", "w") if name in pattern.groupindex))
-
-
-@cache
-def _label_words() -> tuple[re.Pattern[str], dict[str, frozenset[str]]]:
-    """One pattern for all label and veto words, and the kinds of each word."""
-    kinds: dict[str, set[str]] = {}
-    for kind, listed in all_labels().items():
-        for word in listed:
-            kinds.setdefault(word, set()).add(kind)
-    # One alternation without assertions: only then does `re` skip to the next first letter (3 us a window, not 8).
-    return re.compile(trie(kinds)), {word: frozenset(found) for word, found in kinds.items()}
-
-
-@cache
-def tag_pattern() -> re.Pattern[str]:
-    """Matches the tags that take a value's place, hashed ones too."""
-    names = sorted(
-        {tag for entity in ENTITIES.values() for tag in (entity.ko, entity.en)}, key=lambda tag: (-len(tag), tag)
-    )
-    return re.compile(rf"\[(?:{'|'.join(map(re.escape, names))})(?::[a-p]+)?\]")
-
-
-class Judge:
-    """Weighs the matches of one folded text: label > checksum > shape, and veto words beat shape and checksum."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.weighed = 0
-        self._around: dict[int, frozenset[str]] = {}
-
-    def weigh(self, rule: Rule, start: int, end: int) -> Evidence | None:
-        """Why the match is personal data, or None. A rule that raises stops the run: never fail open."""
-        self.weighed += 1
-        if self.weighed > _MOST:
-            raise TooDenseError
-        try:
-            return self._weigh(rule, start, end)
-        except Exception:
-            # The original exception may quote the value: it is replaced, not chained.
-            failed = StageError(
-                f"the PII rule `{rule.id}` failed on a match", fix="report it as a bug; no text was passed on"
-            )
-        raise failed
-
-    def _weigh(self, rule: Rule, start: int, end: int) -> Evidence | None:
-        value = self.text[start:end]
-        kinds = frozenset() if rule.labelled else self.kinds_around(start, end)
-        named = rule.labelled or rule.entity in kinds
-        if not named and ((VETO in kinds and not rule.firm) or not (rule.check or rule.alone)):
-            return None
-        if (rule.guard is not None and not rule.guard(value)) or is_void(rule.entity, value):
-            return None
-        if named:
-            return Evidence.LABEL
-        if rule.check is not None and rule.check(value):
-            return Evidence.CHECKSUM
-        return Evidence.SHAPE if rule.alone else None
-
-    def kinds_around(self, start: int, end: int) -> frozenset[str]:
-        """The kinds of the label word nearest before a value, else of one right behind it."""
-        if start not in self._around:
-            self._around[start] = self._kinds_before(start)
-        return self._around[start] or self._kinds_after(end)
-
-    def _kinds_before(self, start: int) -> frozenset[str]:
-        pattern, kinds = _label_words()
-        window = self.text[max(0, start - REACH - _TAG_ROOM) : start]
-        if "]" in window:
-            # A tag put in by an earlier pass is no label: the second pass must find what the first one found.
-            window = tag_pattern().sub(lambda tag: " " * len(tag[0]), window)
-        window = window[-REACH:].lower().replace("_", " ")
-        last: re.Match[str] | None = None
-        for match in pattern.finditer(window):
-            if not _in_word(window, match):
-                last = match
-        if last is None:
-            return frozenset()
-        named = kinds[last[0]]
-        return frozenset() if _spoken_of_another(window[last.end() :], veto=VETO in named) else named
-
-    def _kinds_after(self, end: int) -> frozenset[str]:
-        pattern, kinds = _label_words()
-        opened = _AFTER.match(self.text, end)
-        behind = self.text[opened.end() : opened.end() + 16].lower().replace("_", " ") if opened else ""
-        found = pattern.match(behind)
-        return kinds[found[0]] if found and not _in_word(behind, found) else frozenset()
-
-
-def _spoken_of_another(between: str, *, veto: bool) -> bool:
-    """Whether a word is about another number than the one behind `between`: its own stands on an earlier line, or, for
-    a veto word, a sentence has ended since. A label may announce its value (계좌번호를 알려 드립니다. 110-...)."""
-    return bool(("\n" in between and _USED_UP.search(between)) or (veto and _SENTENCE_END.search(between)))
-
-
-def _in_word(text: str, match: re.Match[str]) -> bool:
-    """Whether an ASCII label is only part of a longer word (`tel` in `hotel`); Hangul labels take particles."""
-    if not match[0].isascii():
-        return False
-    around = text[match.start() - 1 : match.start()] + text[match.end() : match.end() + 1]
-    return any("a" <= char <= "z" for char in around)
-
-
-def matches(rule: Live, judge: Judge, low: int, high: int) -> Iterator[Span]:
-    """The believed matches of one rule between two places of a folded text."""
-    for match in rule.pattern.finditer(judge.text, low, high):
-        start, end = rule.place(match)
-        if (evidence := judge.weigh(rule.rule, start, end)) is not None:
-            yield Span(start, end, rule.rule.entity, rule.rule.id, evidence)
 
 
 class Scanner:
@@ -189,6 +42,7 @@ class Scanner:
         rules = chosen_rules(entities, languages)
         self._digits = DigitRules([rule for rule in rules if rule.digits])
         self._groups = _grouped([rule for rule in rules if rule.needles])
+        self._tables = Tables(rules)
         self._longest = [max(map(len, needles)) for needles, _ in self._groups]
         # numba and numpy are loaded here, not with the stage's value.
         from datakit.kernels.anchors import anchors_in, compile_anchors
@@ -201,7 +55,7 @@ class Scanner:
         """The personal data of one text, in order, without overlaps; offsets are code points of `text`."""
         folded = fold(text)
         judge = Judge(folded.text)
-        found = [*self._digits(judge), *self._around_needles(judge)]
+        found = [*self._digits(judge), *self._around_needles(judge), *self._tables(judge)]
         held = [span for span in found if self._wishes.holds(span, folded.text[span.start : span.end])]
         return in_original(folded, resolve([*held, *self._wishes.added(folded)]))
 
@@ -213,9 +67,9 @@ class Scanner:
                 places.setdefault(lowest.bit_length() - 1, []).append(end)
                 bits ^= lowest
         for group, found in places.items():
-            longest = self._longest[group]
             for rule in self._groups[group][1]:
-                for low, high in _windows(found, rule.rule.back + longest, rule.rule.ahead):
+                back, declared = rule.rule.back + self._longest[group], rule.rule
+                for low, high in _windows(judge.text, found, back, declared.ahead, solid=declared.solid):
                     yield from matches(rule, judge, low, high)
 
 
@@ -229,7 +83,7 @@ class DigitRules:
         self._rules = sorted(rules, key=lambda rule: rule.digits)
         most = max((rule.digits for rule in rules), default=0)
         self._counts = [sum(rule.digits <= digits for rule in rules) for digits in range(most + 1)]
-        self._tiers: dict[int, tuple[re.Pattern[str], list[tuple[int, Rule]]]] = {}
+        self._tiers: dict[int, tuple[re.Pattern[str], list[Rule | None]]] = {}
 
     def __call__(self, judge: Judge) -> Iterator[Span]:
         for run in _RUN.finditer(judge.text) if self._rules else ():
@@ -238,40 +92,55 @@ class DigitRules:
                 yield from self._in_run(judge, max(0, run.start() - 3), run.end() + 10, digits)
 
     def _in_run(self, judge: Judge, low: int, high: int, digits: int) -> Iterator[Span]:
-        pattern, rules = self._tier(self._counts[min(digits, len(self._counts) - 1)])
-        done: dict[int, int] = {}
-        for match in pattern.finditer(judge.text, low, high):
-            found, at = match.groups(), match.start()
-            for group, rule in rules:
-                if found[group - 1] is None or at < done.get(group, low):
+        pattern, tried = self._tier(self._counts[min(digits, len(self._counts) - 1)])
+        done: dict[str, int] = {}
+        for begun in _BEGUN.finditer(judge.text, low, high):
+            at = begun.start()
+            match = pattern.match(judge.text, at, high)
+            if match is None or match.lastindex is None:
+                continue
+            # compress: of 40 groups two or three hold a match, and a loop over all of them was a third of the cost.
+            for rule in compress(tried, match.groups()):
+                if rule is None or at < done.get(rule.id, low):
                     continue
-                start, end = match.span(group)
-                done[group] = end
+                start, end = match.span(rule.id)
+                done[rule.id] = end
                 if (evidence := judge.weigh(rule, start, end)) is not None:
                     yield Span(start, end, rule.entity, rule.id, evidence)
 
-    def _tier(self, count: int) -> tuple[re.Pattern[str], list[tuple[int, Rule]]]:
-        """The joint pattern of the first `count` rules, with the group number of each; compiled when first needed."""
+    def _tier(self, count: int) -> tuple[re.Pattern[str], list[Rule | None]]:
+        """The joint pattern of the first `count` rules, and the rule of each of its groups (None: a group inside a
+        rule); compiled when first needed."""
         if count not in self._tiers:
             rules = self._rules[:count]
             tried = "".join(f"(?:(?=(?P<{rule.id}>{rule.pattern.removeprefix(LEFT)}))|)" for rule in rules)
-            pattern = re.compile(rf"(?=[0-9(+]){LEFT}{tried}")
-            self._tiers[count] = pattern, [(pattern.groupindex[rule.id], rule) for rule in rules]
+            pattern = re.compile(tried)
+            places = {pattern.groupindex[rule.id]: rule for rule in rules}
+            self._tiers[count] = pattern, [places.get(group) for group in range(1, pattern.groups + 1)]
         return self._tiers[count]
 
 
-def _windows(places: Sequence[int], back: int, ahead: int) -> Iterator[tuple[int, int]]:
-    """The joined windows around some ascending places."""
-    low = high = -1
+def _windows(text: str, places: Sequence[int], back: int, ahead: int, *, solid: bool) -> Iterator[tuple[int, int]]:
+    """The windows around some ascending places, those that meet as one; solid ones end at the first blank."""
+    first = last = -1
     for place in places:
-        start, end = max(0, place - back), place + ahead
-        if start > high:
-            if high >= 0:
-                yield low, high
-            low = start
-        high = end
-    if high >= 0:
-        yield low, high
+        if first < 0 or place - back > last + ahead:
+            if first >= 0:
+                yield _window(text, first, last, back, ahead, solid=solid)
+            first = place
+        last = place
+    if first >= 0:
+        yield _window(text, first, last, back, ahead, solid=solid)
+
+
+def _window(text: str, first: int, last: int, back: int, ahead: int, *, solid: bool) -> tuple[int, int]:
+    low, high = max(0, first - back), last + ahead
+    if not solid:
+        return low, high
+    behind = _BLANK.search(text, last, high)
+    return max(
+        low, text.rfind(" ", low, first) + 1, text.rfind("\n", low, first) + 1
+    ), behind.start() if behind else high
 
 
 def _grouped(rules: Sequence[Rule]) -> list[tuple[tuple[str, ...], list[Live]]]:

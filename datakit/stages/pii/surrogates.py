@@ -8,7 +8,7 @@ final consonant, ㄹ, another), so that 은/는, 이/가, 을/를 and 으로/로
 
 A surrogate is never made from its value without a key: an unkeyed digest of a phone number gives the number away. In
 a document the first phone number gets the first draw, and so on; with a secret key equal values are equal everywhere.
-Resident and foreigner numbers, cards, IBANs, keys and credentials have no surrogate: they are tagged.
+Resident and foreigner numbers and cards have no surrogate: they are tagged.
 """
 
 from __future__ import annotations
@@ -223,7 +223,29 @@ def _birth(value: str, draw: Draw, lang: str) -> str | None:
     return re.sub(r"(?<![0-9])(?:19|20)[0-9]{2}|[0-9]{1,2}", number, value)
 
 
+def _iban(value: str, draw: Draw, lang: str) -> str:
+    """The check digits 00, which no account has (ISO 13616 gives 02 to 98)."""
+    country = value[:2]
+    return country + _with_digits(value[2:], "00" + draw.digits(len(digit_text(value[2:])) - 2))
+
+
+def _secret(value: str, draw: Draw, lang: str) -> str:
+    """Letters that say what they are, and a digit for one, so that a particle stays right."""
+    return f"{_NO_SECRET}{draw.letters(6)}{draw.digits(1) if value[-1:].isdigit() else ''}"
+
+
+def _url_credential(value: str, draw: Draw, lang: str) -> str:
+    scheme, there, _ = value.partition("://")
+    if not there:
+        return _secret(value, draw, lang)
+    return f"{scheme}://{_NO_SECRET}:{_email(value, draw, lang)}"
+
+
+_NO_SECRET = "placeholder"
 _MAKE: dict[str, Make] = {
+    "IBAN": _iban,
+    "SECRET": _secret,
+    "URL_CREDENTIAL": _url_credential,
     "PHONE": _phone,
     "EMAIL": _email,
     "BRN": _zeros_first(5),
@@ -252,6 +274,9 @@ _VOID_NUMBERS: dict[str, Callable[[str], bool]] = {
     "US_SSN": _begins_with_zeros(3),
 }
 _VOID: dict[str, Callable[[str], bool]] = {
+    "IBAN": lambda value: value[2:4] == "00",
+    "SECRET": lambda value: value.startswith(_NO_SECRET),
+    "URL_CREDENTIAL": lambda value: value.startswith(_NO_SECRET) or f"://{_NO_SECRET}:anon." in value,
     "EMAIL": lambda value: value.startswith("anon.") and value.rpartition("@")[2] in _MAIL_HOSTS,
     "VEHICLE": lambda value: _begins_with_zeros(2)(value) and set(digit_text(value)[:-4]) == {"0"},
     "IP": lambda value: value.startswith(("192.0.2.", "198.51.100.", "203.0.113.", "2001:db8:")),

