@@ -36,6 +36,8 @@ CONTAINERS = st.lists(VALUES, min_size=1, max_size=3) | st.dictionaries(st.text(
         ('[{"q": "하나"}, {"q": "둘"}, {"q": "세', [{"q": "하나"}, {"q": "둘"}], "cut"),
         ('{"items": [{"q": "a", "n": 12}, {"q": "b", "n": 1', {"items": [{"q": "a", "n": 12}, {"q": "b"}]}, "cut"),
         ('```json\n{"a": "끝이 없', None, "cut"),
+        ('{"a": [], "b": 1, "c": -', {"a": [], "b": 1}, "cut"),
+        ('{"a": [], "b": 1, "c": 2.5e', {"a": [], "b": 1}, "cut"),
         ("", None, "empty"),
         ("<think>hm</think>\n", None, "empty"),
         ("죄송하지만 [그것은] 할 수 없습니다.", None, "no_json"),

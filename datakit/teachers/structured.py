@@ -23,6 +23,7 @@ OPENS = re.compile(r"[{\[]")
 SPACE = re.compile(r"\s*")
 WORD = re.compile(r"[A-Za-z]+")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+HALF_NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?(?:[eE][+-]?\d*)?)?")
 WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 PASSES, TRIES, DEEPEST = 4, 1000, 60
@@ -176,13 +177,13 @@ class Reader:
             return "", match.end()
 
     def _scalar(self, place: int) -> tuple[Any, int]:
+        if HALF_NUMBER.fullmatch(self.text, place):
+            raise Cut  # who knows what would have followed
         match = NUMBER.match(self.text, place) or WORD.match(self.text, place)
         if match is None:
-            if place >= len(self.text):
-                raise Cut
             raise Unreadable(place)
         if match.end() == len(self.text):
-            raise Cut  # who knows what would have followed
+            raise Cut
         word = match.group()
         if word in WORDS:
             return WORDS[word], match.end()
