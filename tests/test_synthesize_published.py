@@ -24,7 +24,6 @@ from datakit.stages.synthesize.parse import Written, blocks, instance, numbered
 from datakit.stages.synthesize.published import (
     FORBIDDEN,
     FORBIDDEN_ALPACA,
-    PublishedPool,
     heuristic_fault,
     instances_of,
     listed,
@@ -228,7 +227,7 @@ def test_decisions_equal_on_any_reply(pieces: list[str], finish: str, classifica
 
 @given(st.lists(st.text("ab 1가.", max_size=16), max_size=5), st.text("ab 1가.", max_size=16))
 def test_novelty_equals_the_published_one(earlier: list[str], text: str) -> None:
-    pool = PublishedPool(0.7)
+    pool = Pool(0.7, published=True)
     for place, one in enumerate(earlier):
         pool.add(one, str(place))
     assert (pool.nearest(text) is None) == second_is_new(text, earlier)
@@ -246,7 +245,7 @@ def test_novelty_equals_the_published_one_at_every_tie() -> None:
                 continue
             a = " ".join(f"a{n}" for n in range(one))
             b = " ".join([f"a{n}" for n in range(common)] + [f"b{n}" for n in range(other - common)])
-            pool = PublishedPool(0.7)
+            pool = Pool(0.7, published=True)
             pool.add(a, "a")
             assert (pool.nearest(b) is None) == second_is_new(b, [a])
             decided.add(pool.nearest(b) is None)
@@ -320,7 +319,7 @@ def test_f1_korean_is_refused_as_published_and_let_in_mended() -> None:
 
 
 def test_f2_equal_korean_sentences_are_new_as_published_and_a_repeat_mended() -> None:
-    published, mended = PublishedPool(0.7), Pool(0.7)
+    published, mended = Pool(0.7, published=True), Pool(0.7)
     for pool in (published, mended):
         pool.add(KOREAN, "a")
     assert published.nearest(KOREAN) is None

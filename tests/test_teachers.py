@@ -470,7 +470,7 @@ def test_teachers_load_no_client_before_they_are_asked(tmp_path: Path) -> None:
 def test_settings_of_teacher_and_budget_are_listed_by_the_names_that_set_takes() -> None:
     from datakit import api
 
-    listed = {setting["name"]: setting for setting in api.stages("synthesize.alpaca")[0]["settings"]}
+    listed = {setting["name"]: setting for setting in api.stages("synthesize.self_instruct")[0]["settings"]}
     assert listed["teacher.rpm"]["help"].startswith("Most requests a minute")
     assert listed["teacher.concurrency"]["default"] == 8
     assert listed["budget.max_usd"]["help"]

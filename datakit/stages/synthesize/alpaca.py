@@ -12,9 +12,10 @@ from typing import ClassVar, Literal
 
 from datakit.errors import Problem
 from datakit.stages.synthesize.generate import Asking, fault_of
-from datakit.stages.synthesize.growing import Growing, Growth, TaskPool
+from datakit.stages.synthesize.growing import Growing, Growth
+from datakit.stages.synthesize.novelty import Pool
 from datakit.stages.synthesize.parse import Written, blocks
-from datakit.stages.synthesize.published import PublishedPool, alpaca_asking, english_only
+from datakit.stages.synthesize.published import alpaca_asking, english_only
 
 SHOWN = 3
 LIST = {"en": 20, "ko": 10}
@@ -34,9 +35,9 @@ class Alpaca(Growing):
         """The published rules refuse Korean."""
         return super().problems() + english_only(self.decisions, self.language)
 
-    def pool(self) -> TaskPool:
+    def pool(self) -> Pool:
         """The published novelty check sees Latin letters and digits alone."""
-        return PublishedPool(self.novelty) if self.decisions == "published" else super().pool()
+        return Pool(self.novelty, published=self.decisions == "published")
 
     def one_round(self, growth: Growth, number: int, language: str) -> list[Asking]:
         """A window of prompts, each with its own three seeds in view."""

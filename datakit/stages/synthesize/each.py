@@ -214,7 +214,7 @@ def _run(recipe: Each, session: Session, items: Iterable[Item], writer: Writer, 
     finally:
         session.teacher.close()
     writer.flush(session.counters)
-    recipe.note(session, writer.out)
+    recipe.note(session, writer.out, session.made)
 
 
 def _accepted(session: Session, found: Found) -> tuple[list[dict[str, Any]], str]:

@@ -26,7 +26,7 @@ from datakit.canon import key_of
 from datakit.stages.synthesize.prompting import Prompts
 from datakit.stages.synthesize.rows import Draft, example_row
 from datakit.teachers import RAW, Reply, Request
-from datakit.teachers.metered import Metered
+from datakit.teachers.metered import OVER, Metered
 
 Found = list["Draft | str"]
 """What an asking ends with, in order: drafts, and names of faults in the place of drafts."""
@@ -34,8 +34,8 @@ Asking = Generator[Sequence[Request], Sequence[Reply], Found]
 Ask = Callable[[Sequence[Request]], Sequence[Reply]]
 T = TypeVar("T")
 NOT_ASKED, NO_REPLY, CUT = "not_asked", "no_reply", "cut"
-UNSENT = Reply("", "budget")
-"""Stands for the reply to a request that was not sent, since `max_requests` or the budget is used up."""
+REFUSED = ("too_long", "content_filter")
+"""What an endpoint says of one request that it won't answer; the fault has the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class Sampling:
     max_tokens: int = 1024
     temperature: float = 0.7
     top_p: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
     structured: bool = True
 
 
@@ -107,6 +109,8 @@ class Session:
             int(key_of(self.seed, prompt, language, own, number)[:7], 16),
             stop,
             schema if self.sampling.structured else "",
+            0.0 if greedy else self.sampling.frequency_penalty,
+            0.0 if greedy else self.sampling.presence_penalty,
         )
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
@@ -114,12 +118,12 @@ class Session:
         left = max(0, self.sampling.max_requests - self.requests)
         sent = list(requests[:left])
         replies = self.teacher.complete(sent, _nothing) if sent else []
-        self.requests += sum(reply.finish_reason != UNSENT.finish_reason for reply in replies)
-        replies = replies + [UNSENT] * (len(requests) - len(sent))
+        self.requests += sum(reply.finish_reason != OVER.finish_reason for reply in replies)
+        replies = replies + [OVER] * (len(requests) - len(sent))
         for reply in replies:
             self.counters["tokens.in"] += reply.tokens_in
             self.counters["tokens.out"] += reply.tokens_out
-            self.spent = self.spent or reply.finish_reason == UNSENT.finish_reason
+            self.spent = self.spent or reply.finish_reason == OVER.finish_reason
         return replies
 
     def refuse(self, fault: str) -> None:
@@ -179,10 +183,10 @@ def abreast(ask: Ask, askings: Sequence[Generator[Sequence[Request], Sequence[Re
 
 def fault_of(reply: Reply) -> str | None:
     """Why a reply can't be used at all, None if it can."""
-    if reply.finish_reason == UNSENT.finish_reason:
+    if reply.finish_reason == OVER.finish_reason:
         return NOT_ASKED
     if not reply.text.strip():
-        return NO_REPLY
+        return reply.finish_reason if reply.finish_reason in REFUSED else NO_REPLY
     return CUT if reply.finish_reason == "length" else None
 
 

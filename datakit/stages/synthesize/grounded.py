@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from datakit.stages.synthesize.each import FromDocuments
-from datakit.stages.synthesize.filters import instance_fault, instruction_fault
+from datakit.stages.synthesize.filters import instance_fault, instruction_fault, speaks
 from datakit.stages.synthesize.generate import Found, Session
 from datakit.stages.synthesize.grounding import folded, is_quoted, ungrounded
 from datakit.stages.synthesize.parse import Written, records, said
@@ -87,6 +87,8 @@ class Grounded(FromDocuments):
         )
         if fault is not None:
             return fault
+        if not speaks(answer, item.language):
+            return "answer_language"
         if POINTS_AT_TEXT.search(question) or POINTS_AT_TEXT.search(answer):
             return "needs_text"
         if len(folded(answer)) >= 4 and folded(answer) in folded(question):

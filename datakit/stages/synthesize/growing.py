@@ -13,15 +13,17 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from datakit.embedder import missing
 from datakit.errors import Problem, SourceError
 from datakit.schemas import Kind, examples, table_from_rows
 from datakit.stage import Corpus, FileRef, Outbox, Stage, require
 from datakit.stages.synthesize.filters import instance_fault, instruction_fault
 from datakit.stages.synthesize.generate import Asking, Session, abreast
+from datakit.stages.synthesize.meaning import MeaningPool
 from datakit.stages.synthesize.novelty import Pool
 from datakit.stages.synthesize.parse import Written
 from datakit.stages.synthesize.rows import Draft, asks
@@ -34,16 +36,6 @@ Fault = Callable[[str, str], "str | None"]
 DEFAULT_ROWS, IDLE_ROUNDS = 100, 2
 LEAST_SAME_OUTPUT = 40
 """Outputs of this many characters and more may stand once only; short ones (labels, yes, numbers) recur rightly."""
-
-
-class TaskPool(Protocol):
-    """All instructions so far; says which one a candidate repeats."""
-
-    ids: list[str]
-
-    def add(self, text: str, id: str) -> None: ...
-
-    def nearest(self, text: str) -> tuple[str, float] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +53,19 @@ class Growth:
 
     session: Session
     seeds: Sequence[Seed]
-    pool: TaskPool
+    pool: Pool
+    meaning: MeaningPool | None = None
+    """Looks a second time, by meaning."""
     accepted: dict[str, list[Accepted]] = field(default_factory=lambda: defaultdict(list))
     """By language."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     outputs: set[str] = field(default_factory=set)
+
+    def know(self, instruction: str, id: str) -> None:
+        """Hold later instructions against this one."""
+        self.pool.add(instruction, id)
+        if self.meaning is not None:
+            self.meaning.add(instruction, id)
 
     def human(self, language: str) -> list[Seed]:
         """The seed tasks of a language."""
@@ -76,10 +76,12 @@ class Growth:
         fault = judge(instruction, language)
         if fault is None and self.pool.nearest(instruction) is not None:
             fault = "repeat"
+        if fault is None and self.meaning is not None and self.meaning.nearest(instruction) is not None:
+            fault = "same_meaning"
         if fault is not None:
             self.session.refuse(fault)
             return False
-        self.pool.add(instruction, f"candidate-{len(self.pool.ids)}")
+        self.know(instruction, f"candidate-{len(self.pool.ids)}")
         return True
 
     def accept(
@@ -123,6 +125,9 @@ class Growing(Taught):
     """Requests a round; each sees only what was accepted in the rounds before."""
     novelty: Annotated[float, Field(gt=0, le=1)] = 0.7
     """Refuse an instruction whose ROUGE-L with an earlier one is above this."""
+    meaning: Annotated[float | None, Field(gt=0, le=1)] = None
+    """Refuse one, too, whose meaning is as near to an earlier one's (cosine; 0.97 is a good choice); null: don't look.
+    Needs `pip install 'datakit[semantic]'`."""
 
     def chains(self, kind: Kind | None, before: Sequence[Stage]) -> str | None:
         """Examples, or nothing: such a stage may begin a pipeline."""
@@ -136,6 +141,8 @@ class Growing(Taught):
         found = super().problems()
         if self.needs_seeds and not self.seeds:
             found.append(Problem("seeds", f"recipe {self.recipe} needs seed tasks", "seeds: sample_data/seeds.jsonl"))
+        if self.meaning is not None:
+            found += missing("meaning")
         if self.seeds and Path(self.seeds).is_file():
             try:
                 read_seeds(self.seeds)
@@ -148,7 +155,7 @@ class Growing(Taught):
         """Whether the prompts show seed tasks."""
         return True
 
-    def pool(self) -> TaskPool:
+    def pool(self) -> Pool:
         """The pool that instructions must be new against."""
         return Pool(self.novelty)
 
@@ -161,9 +168,9 @@ class Growing(Taught):
         given = _pass_on(corpus, out)
         seeds = self._seeds(corpus)
         session = self.session(corpus.env, self.rows or DEFAULT_ROWS)
-        growth = Growth(session, seeds, self.pool())
+        growth = Growth(session, seeds, self.pool(), MeaningPool(self.meaning) if self.meaning is not None else None)
         for own, instruction in [*((seed.id, seed.task.instruction) for seed in seeds), *given]:
-            growth.pool.add(instruction, own)
+            growth.know(instruction, own)
         try:
             self.grow(growth, corpus)
         finally:
@@ -173,7 +180,7 @@ class Growing(Taught):
             # Rows in are examples too, so `write` took the new ones for kept.
             if corpus.kind == "example":
                 out.account(kept=-len(growth.rows), made=len(growth.rows))
-        self.note(session, out, seeds=len(seeds))
+        self.note(session, out, session.made, seeds=len(seeds))
 
     def grow(self, growth: Growth, corpus: Corpus | None = None) -> list[dict[str, Any]]:
         """Rounds until the session is done, or nothing new comes."""

@@ -53,16 +53,17 @@ class Judge(Asks, CorpusStage):
 
     def run(self, corpus: Corpus, out: Outbox) -> None:
         """Judge the rows of each shard, a window at a time."""
-        session = self.session(corpus.env, None)
+        session, kept = self.session(corpus.env, None), 0
         try:
             for shard in corpus.shards:
-                self._shard(session, shard.read(), out)
+                kept += self._shard(session, shard.read(), out)
                 corpus.env.tell(f"{self.name}: {session.requests} requests")
         finally:
             session.teacher.close()
-        self.note(session, out)
+        self.note(session, out, kept)
 
-    def _shard(self, session: Session, table: pa.Table, out: Outbox) -> None:
+    def _shard(self, session: Session, table: pa.Table, out: Outbox) -> int:
+        """Judge the rows of a shard; how many are kept."""
         import pyarrow as pa
 
         items = list(example_items(table))
@@ -72,6 +73,7 @@ class Judge(Asks, CorpusStage):
         kept = _with_verdicts(table, verdicts, session).filter(pa.array([drop is None for drop in drops], pa.bool_()))
         counters = Counter(f"score.{verdict.score:g}" for verdict in verdicts if verdict.score is not None)
         out.write(kept, drops=drops_table(gone) if gone else None, counters=counters)
+        return int(kept.num_rows)
 
     def _judged(self, session: Session, items: Sequence[Item]) -> list[Scored]:
         found = abreast(session.ask, [self._asking(session, item) for item in items])

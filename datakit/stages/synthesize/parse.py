@@ -8,11 +8,12 @@ reply that was cut off loses its last piece, which may be half.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from datakit.teachers.structured import parse_json
 
 _LABELS = {
     "instruction": r"instruction|task|지시(?:문|사항)?|과제|명령",
@@ -30,9 +31,6 @@ NO_INPUT = re.compile(
     r"(?i)[\[\(<{]?\s*(?:no[ _-]?input|none|n/?a|not applicable|입력\s*없음|없음|해당\s*없음"
     r"|입력이?\s*필요\s*없[음다습니]*)\s*[\]\)>}]?\s*\.?"
 )
-
-LONGEST_JSON = 100_000
-"""Characters of a reply that are searched for JSON; a longer one is no answer to a short question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +117,9 @@ def _is_preamble(text: str, has_list: bool) -> bool:
 
 
 def records(reply: str, required: Sequence[str]) -> list[dict[str, Any]]:
-    """All JSON objects of a reply that have the `required` fields, in order, wherever they stand: in a list, in another
-    object, in a code fence, after talk, in a reply that breaks off in the middle."""
-    found: list[dict[str, Any]] = []
-    if len(reply) > LONGEST_JSON:
-        return found
-    place = reply.find("{")
-    while place >= 0:
-        value, end = _decoded(reply, place)
-        matching = list(_with_fields(value, required)) if value is not None else []
-        found += matching
-        place = reply.find("{", end if value is not None else place + 1)
-    return found
+    """The JSON objects of a reply that have the `required` fields, in order, however deep they lie in one another; of a
+    reply that breaks off, those that are there."""
+    return list(_with_fields(parse_json(reply).value, required))
 
 
 def said(record: dict[str, Any], name: str) -> str:
@@ -139,13 +128,6 @@ def said(record: dict[str, Any], name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return str(value).strip()
-
-
-def _decoded(reply: str, place: int) -> tuple[Any, int]:
-    try:
-        return json.JSONDecoder(strict=False).raw_decode(reply, place)
-    except (ValueError, RecursionError):
-        return None, place
 
 
 def _with_fields(value: Any, required: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -4,10 +4,7 @@ Reproduced with their flaws, so that a set made here can be compared with the pu
 when cut off, capitals lowered, `map` and `file` forbidden as words, a first character that must be ASCII (so no
 Korean), novelty that sees [a-z0-9] alone, stop strings that cut `in 2016.`, `###` as a border, blocks that must count
 exactly. From the code of 2023 (yizhongw/self-instruct 0b26cca, tatsu-lab/stanford_alpaca 761dc5b), in own words. What
-was drawn at random there is drawn from the pipeline's seed here.
-
-    novelty   F = 2PR / (P + R), P = L/n, R = L/m, compared as floats, as rouge_score computes it: at exactly 0.7 these
-              three roundings decide, one way or the other
+was drawn at random there is drawn from the pipeline's seed here. Novelty is novelty.py's, with its `published` rule.
 """
 
 from __future__ import annotations
@@ -30,7 +27,6 @@ STOP = ("\n\n", "\n16", "16.", "16 .")
 STOP_ALPACA = ("\n20", "20.")
 MOST_INSTANCES = 5
 LIST = 20
-TOKENS = re.compile(r"[a-z0-9]+")
 OUTPUT, INPUT, EXAMPLE = (
     re.compile(r"Output\s*\d*\s*:"),
     re.compile(r"Input\s*\d*\s*:"),
@@ -115,36 +111,6 @@ def _labelled(text: str) -> list[tuple[str, str]]:
 
 def _whole(given: str, output: str) -> bool:
     return bool(output) and given != output and not given.endswith(":") and not output.endswith(":")
-
-
-class PublishedPool:
-    """All instructions so far, compared as rouge_score compares them."""
-
-    def __init__(self, threshold: float) -> None:
-        self.threshold = threshold
-        self.ids: list[str] = []
-        self.tokens: list[list[str]] = []
-
-    def add(self, text: str, id: str) -> None:
-        """Take an instruction into the pool."""
-        self.ids.append(id)
-        self.tokens.append(TOKENS.findall(text.lower()))
-
-    def nearest(self, text: str) -> tuple[str, float] | None:
-        """Id and F of the instruction that this one repeats most, None if it is new."""
-        from rapidfuzz.distance import LCSseq
-
-        new = TOKENS.findall(text.lower())
-        scores = [_f_measure(LCSseq.similarity(one, new), len(one), len(new)) for one in self.tokens]
-        best = max(scores, default=0.0)
-        return (self.ids[scores.index(best)], best) if best > self.threshold else None
-
-
-def _f_measure(common: int, one: int, other: int) -> float:
-    if not common:
-        return 0.0
-    precision, recall = common / other, common / one
-    return 2 * precision * recall / (precision + recall)
 
 
 def self_instruct_asking(growth: Growth, language: str, shown: tuple[str, ...], ids: tuple[str, ...]) -> Asking:

@@ -17,9 +17,10 @@ from typing import ClassVar, Literal
 
 from datakit.errors import Problem
 from datakit.stages.synthesize.generate import Asking, fault_of
-from datakit.stages.synthesize.growing import Growing, Growth, TaskPool
+from datakit.stages.synthesize.growing import Growing, Growth
+from datakit.stages.synthesize.novelty import Pool
 from datakit.stages.synthesize.parse import Written, instance, numbered, says_yes
-from datakit.stages.synthesize.published import PublishedPool, english_only, self_instruct_asking
+from datakit.stages.synthesize.published import english_only, self_instruct_asking
 
 SHOWN, BY_MACHINE, WANTED = 8, 2, 8
 
@@ -49,9 +50,9 @@ class SelfInstruct(Growing):
         """The published rules refuse Korean."""
         return super().problems() + english_only(self.decisions, self.language)
 
-    def pool(self) -> TaskPool:
+    def pool(self) -> Pool:
         """The published novelty check sees Latin letters and digits alone."""
-        return PublishedPool(self.novelty) if self.decisions == "published" else super().pool()
+        return Pool(self.novelty, published=self.decisions == "published")
 
     def one_round(self, growth: Growth, number: int, language: str) -> list[Asking]:
         """A window of prompts, each with its own eight tasks in view."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PositiveInt
@@ -11,7 +11,6 @@ from pydantic import Field, PositiveInt
 from datakit.errors import Problem
 from datakit.stage import Corpus, CorpusStage, Env, Outbox
 from datakit.stages.synthesize import Synthesize
-from datakit.stages.synthesize.forecast import forecast
 from datakit.stages.synthesize.generate import Sampling, Session
 from datakit.stages.synthesize.prompting import Prompts, problems
 from datakit.teachers import TeacherSpec, open_teacher
@@ -25,9 +24,9 @@ class Asks(CorpusStage):
     """Names of the prompts that the stage uses."""
 
     teacher: TeacherSpec | None = None
-    """local, transformers:FOLDER, replay:FILE, openai:MODEL, or {base_url, model, key_env, concurrency, rpm, tpm}."""
+    """local, replay:FILE, openai:MODEL, or {base_url, model, key_env, concurrency}."""
     budget: Budget | None = None
-    """Most to spend: {max_usd, max_tokens, max_requests, prices: {MODEL: {input, output}}}."""
+    """Most to spend on the teacher: {max_usd, max_tokens, max_requests, prices: {MODEL: {input, output}}}."""
     max_requests: PositiveInt = 500
     """Most requests sent to the teacher; those answered from disk count too."""
     max_tokens: PositiveInt = 1024
@@ -36,6 +35,10 @@ class Asks(CorpusStage):
     """Sampling temperature; where the likeliest reply is wanted (classify, judge) it is 0."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Nucleus of the sampling."""
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
+    """Lowers the odds of a token by how often it came already; where the likeliest reply is wanted it is 0."""
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
+    """Lowers the odds of every token that came already; where the likeliest reply is wanted it is 0."""
     structured: bool = True
     """Send a JSON schema with requests for JSON (response_format); false for endpoints that refuse it."""
     prompts: str = ""
@@ -56,20 +59,23 @@ class Asks(CorpusStage):
 
     def identity(self) -> dict[str, Any]:
         """The settings; of the teacher only what shapes its replies (kind and model, not address and key); of the
-        budget its caps and the model's price; of the prompts their digests."""
-        teacher = self.teacher.identity() if self.teacher else None
-        budget = self.budget.identity(self.teacher.model) if self.teacher and self.budget else None
-        prompts = Prompts(self.prompts).digests(self.asked_with)
-        return {**super().identity(), "teacher": teacher, "budget": budget, "prompts": prompts}
+        prompts their digests."""
+        settings = {**super().identity(), "prompts": Prompts(self.prompts).digests(self.asked_with)}
+        if self.teacher is not None:
+            settings["teacher"] = self.teacher.identity()
+            settings["budget"] = self.budget.identity(self.teacher.model) if self.budget else None
+        return settings
 
     def forecast(self, corpus: Corpus) -> dict[str, Any] | None:
         """What the teacher would cost."""
+        from datakit.stages.synthesize.forecast import forecast
+
         return forecast(self, self.teacher, self.budget, self.max_requests, corpus) if self.teacher else None
 
     def session(self, env: Env, rows: int | None) -> Session:
         """A generation that is about to begin; whoever opens it closes its teacher."""
         assert self.teacher is not None  # problems() saw to it
-        sampling = Sampling(self.max_requests, self.max_tokens, self.temperature, self.top_p, self.structured)
+        sampling = Sampling(**{field.name: getattr(self, field.name) for field in fields(Sampling)})
         return Session(
             self.maker,
             open_teacher(self.teacher, env.cache, self.budget, env.tell),
@@ -80,10 +86,10 @@ class Asks(CorpusStage):
             rows,
         )
 
-    def note(self, session: Session, out: Outbox, **more: Any) -> None:
-        """What the report says about a generation."""
-        out.note(requests=session.requests, rejected=_refused(session), **more)
-        out.note(spent=session.teacher.spent.notes(session.made))
+    def note(self, session: Session, out: Outbox, rows: int, **more: Any) -> None:
+        """What the report says about a generation that left `rows` rows, what it cost too."""
+        spent = session.teacher.spent
+        out.note(requests=session.requests, rejected=_refused(session), spent=spent.notes(rows), **more)
 
 
 class Taught(Asks, Synthesize):
@@ -102,9 +108,9 @@ class Taught(Asks, Synthesize):
         """A generation that is about to begin, with the licence of its rows."""
         return replace(super().session(env, rows), licence=self.licence)
 
-    def note(self, session: Session, out: Outbox, **more: Any) -> None:
+    def note(self, session: Session, out: Outbox, rows: int, **more: Any) -> None:
         """What the report says, rows made and wanted too."""
-        super().note(session, out, made=session.made, wanted=session.rows, **more)
+        super().note(session, out, rows, made=session.made, wanted=session.rows, **more)
 
 
 def _refused(session: Session) -> Mapping[str, int]:
