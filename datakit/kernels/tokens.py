@@ -43,6 +43,51 @@ def _name_at(data: Any, i: int, end: int, names: Any, borders: Any) -> int:
 
 
 @kernel
+def _cut_text(
+    data: Any, i: int, end: int, first: Any, names: Any, borders: Any, ids: Any, spans: Any, controls: bool,
+    starts: Any, ends: Any, found: Any, size: int,
+) -> tuple[int, int, bool]:  # fmt: skip
+    """One text's stretches, written from `size` on: (size after, or -1 if they don't fit; contents that hold a name;
+    whether there is a foreign one). `spans`: starts and ends of its contents."""
+    begin, character, span, counted, written, foreign = i, 0, 0, -1, 0, False
+    while i < end:
+        byte = data[i]
+        number = _name_at(data, i, end, names, borders) if first[byte] else -1
+        if number < 0:
+            character += int(byte & 0xC0 != 0x80)
+            i += 1
+            continue
+        stop, after = i + borders[number + 1] - borders[number], character
+        for k in range(i, stop):
+            after += int(data[k] & 0xC0 != 0x80)
+        if ids[number] == FOREIGN:
+            foreign = True
+        elif controls:
+            while span < len(spans[1]) and spans[1][span] <= character:
+                span += 1
+            if span < len(spans[0]) and spans[0][span] < after:
+                if spans[0][span] <= character and after <= spans[1][span] and counted != span:
+                    written += 1
+                    counted = span
+            else:
+                if size + 3 > len(starts):
+                    return -1, written, foreign
+                if begin < i:
+                    starts[size], ends[size], found[size] = begin, i, TEXT
+                    size += 1
+                starts[size], ends[size], found[size] = i, stop, ids[number]
+                size += 1
+                begin = stop
+        i, character = stop, after
+    if size + 1 > len(starts):
+        return -1, written, foreign
+    if begin < end:
+        starts[size], ends[size], found[size] = begin, end, TEXT
+        size += 1
+    return size, written, foreign
+
+
+@kernel
 def cut(
     offsets: Any, data: Any, names: Any, borders: Any, ids: Any, span_rows: Any, span_starts: Any, span_ends: Any,
     controls: bool,
@@ -57,53 +102,22 @@ def cut(
         if borders[number + 1] > borders[number]:
             first[names[borders[number]]] = True
     rows = len(offsets) - 1
-    room = 2 * rows + 16
+    room = 8 * rows + 16
     starts, ends, found = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
     counts, written, foreign = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.bool_)
     size = 0
     for row in range(rows):
-        i, end, begin, before = offsets[row], offsets[row + 1], offsets[row], size
-        character, span, counted = 0, span_rows[row], -1
-        while i < end:
-            byte = data[i]
-            if not first[byte]:
-                character += int(byte & 0xC0 != 0x80)
-                i += 1
-                continue
-            number = _name_at(data, i, end, names, borders)
-            if number < 0:
-                character += int(byte & 0xC0 != 0x80)
-                i += 1
-                continue
-            stop, after = i + borders[number + 1] - borders[number], character
-            for k in range(i, stop):
-                after += int(data[k] & 0xC0 != 0x80)
-            if ids[number] == FOREIGN:
-                foreign[row] = True
-            elif controls:
-                while span < span_rows[row + 1] and span_ends[span] <= character:
-                    span += 1
-                if span < span_rows[row + 1] and span_starts[span] < after:
-                    inside = span_starts[span] <= character and after <= span_ends[span]
-                    if inside and counted != span:
-                        written[row] += 1
-                        counted = span
-                else:
-                    if size + 3 > len(starts):
-                        starts, ends, found = _doubled(starts), _doubled(ends), _doubled(found)
-                    if begin < i:
-                        starts[size], ends[size], found[size] = begin, i, TEXT
-                        size += 1
-                    starts[size], ends[size], found[size] = i, stop, ids[number]
-                    size += 1
-                    begin = stop
-            i, character = stop, after
-        if size + 3 > len(starts):
-            starts, ends, found = _doubled(starts), _doubled(ends), _doubled(found)
-        if begin < end:
-            starts[size], ends[size], found[size] = begin, end, TEXT
-            size += 1
-        counts[row] = size - before
+        low, high = span_rows[row], span_rows[row + 1]
+        spans = (span_starts[low:high], span_ends[low:high])
+        after = -1
+        while after < 0:
+            after, written[row], foreign[row] = _cut_text(
+                data, offsets[row], offsets[row + 1], first, names, borders, ids, spans, controls, starts, ends, found,
+                size,
+            )  # fmt: skip
+            if after < 0:
+                starts, ends, found = _doubled(starts), _doubled(ends), _doubled(found)
+        counts[row], size = after - size, after
     return starts[:size].copy(), ends[:size].copy(), found[:size].copy(), counts, written, foreign
 
 

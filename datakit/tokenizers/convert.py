@@ -1,8 +1,8 @@
 """A SentencePiece model as a transformers tokenizer that gives the same ids.
 
-`AutoTokenizer` turns every .model file into a Llama tokenizer, which is a BPE: of a unigram model it tokenises nine lines
-in ten differently, and says nothing. Here the vocabulary becomes the `tokenizers` model that it was trained as, with the
-steps before it that the file itself names (normaliser map, spaces, the ▁ before a text), and nothing guessed.
+`AutoTokenizer` turns every .model file into a Llama tokenizer, which is a BPE: of a unigram model it tokenises nine
+lines in ten differently, and says nothing. Here the vocabulary becomes the `tokenizers` model that it was trained as,
+with the steps before it that the file itself names (normaliser map, spaces, the ▁ before a text), and nothing guessed.
 
     unigram     the same Viterbi search over the same scores
     bpe         merges in the order of the scores of what they make, which is SentencePiece's rule

@@ -1,8 +1,8 @@
 """Pieces of text whose tokens are known: text repeats its words, so a tokenizer need see each but once.
 
-A byte-level BPE merges inside pieces only, those that its pre-tokenizer makes. So the tokens of a text are the tokens of
-its pieces, end to end: exact by construction, whatever the merges are. `Pieces` keeps the pieces met so far and asks the
-library for new ones. Of 38 MB of Korean and English documentation 2 % of the pieces are new.
+A byte-level BPE merges inside pieces only, those that its pre-tokenizer makes. So the tokens of a text are the tokens
+of its pieces, end to end: exact by construction, whatever the merges are. `Pieces` keeps the pieces met so far and asks
+the library for new ones. Of 38 MB of Korean and English documentation 2 % of the pieces are new.
 
 Memory: at most `MOST_BYTES` of keys (some 200 MB with hashes and tokens); then it starts afresh. What is kept can't
 change an id, only the time it takes.
@@ -47,7 +47,7 @@ class Pieces:
     def encode(
         self, data: np.ndarray, starts: np.ndarray, ends: np.ndarray, counts: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Tokens of stretches of text, each of the next `counts[k]` pieces: ids, bytes each covers, tokens a stretch."""
+        """Tokens of stretches, each of the next `counts[k]` pieces: ids, bytes that each covers, tokens a stretch."""
         from datakit.kernels.interning import gather, intern
 
         self._make_room(len(starts), int((ends - starts).sum()))

@@ -2,9 +2,10 @@
 
 A template that never looks into a content writes the same text around any content. So it is rendered with stand-ins
 that can be written, joined and trimmed, and that raise at anything else (`in`, `==`, `split`, `|length` ...): if none
-was looked into, control flow can't have depended on contents, and the text with the contents put in is what the template
-would give. What could see a stand-in without asking it (string formatting, macros, a filter not known to be harmless) is
-looked for in the template's syntax tree first. A row's build: its roles, its tools, and that no content is blank.
+was looked into, control flow can't have depended on contents, and the text with the contents put in is what the
+template would give. What could see a stand-in without asking it (string formatting, macros, a filter not known to be
+harmless) is looked for in the template's syntax tree first. A row's build: its roles, its tools, and that no content is
+blank.
 
 Each skeleton is held to a full rendering of the first row it is used for. Filling one costs 3 microseconds a row, where
 rendering Jinja twice costs 100 to 500.

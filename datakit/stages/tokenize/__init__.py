@@ -8,7 +8,7 @@ one BOS comes first, where the tokenizer's habit or `add_bos` asks for it.
 
 A special token's name inside a message or a document is plain text, never control (counted as `specials_as_text`),
 unless `allow_specials` says otherwise. Preference rows have two texts: the ids and labels of the rejected one stand in
-the columns `tokenize.rejected_ids` and `tokenize.rejected_labels`.
+the columns `tokenize.rejected_ids` and `tokenize.rejected_labels`; a pair of which one is too long goes whole.
 Nothing is cut silently: `too_long` says what happens to long rows, and each token is in a counter: `tokens` of rows
 that came out, `tokens_cut` by truncation, `tokens_dropped` with dropped rows, `tokens_added` (BOS of more pieces).
 
@@ -170,12 +170,12 @@ def _deliver(part: pa.Table, out: Outbox) -> tuple[Counter[str], int]:
 
     from datakit.outcome import drops_schema
     from datakit.schemas import schema_of
-    from datakit.stages.tokenize.rows import COUNTS
+    from datakit.stages.tokenize.rows import COUNTS, REJECTED
 
     gone = part.filter(pc.is_valid(part.column("rule")))
     kept = part.filter(pc.is_null(part.column("rule")))
     drops = _filled(gone, drops_schema()) if gone.num_rows else None
-    rows = kept.select([*schema_of("tokens").names, "lang"])
+    rows = kept.select([*schema_of("tokens").names, "lang", *(name for name in REJECTED if name in part.schema.names)])
     totals = _measured(kept)
     counters = {name: int(pc.sum(part.column(name)).as_py() or 0) for name in COUNTS}
     counters |= {"tokens": totals["tokens"], "trained_tokens": totals["trained"]}

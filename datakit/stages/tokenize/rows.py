@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from datakit.tokenizers import SpanLists, Tokenizer
 
-COUNTS = ("tokens_cut", "tokens_dropped", "tokens_added", "straddling", "specials_as_text")
+COUNTS = ("tokens_cut", "tokens_dropped", "tokens_added", "rejected_tokens", "straddling", "specials_as_text")
 """Counters of a row. `straddling`: tokens half inside a trained span, which aren't learned."""
+REJECTED = ("tokenize.rejected_ids", "tokenize.rejected_labels")
+_REJECTED = ("template.rejected_text", "template.rejected_trained", "template.rejected_contents")
 _TOLD = ("id", "source_id", "family", "split", "lang")
 _BATCH = 4096
 _CONTENTS = "template.contents"
@@ -50,7 +52,7 @@ def tokenize_shard(table: pa.Table, settings: dict[str, Any], *, spec: str, cach
     rows = _Rows(loaded(spec, cache, tuple(settings["added_tokens"])), settings)
     batches = table.combine_chunks().to_batches(max_chunksize=_BATCH)
     parts = [rows.tokenized(batch) for batch in batches if batch.num_rows] or [rows.tokenized(_empty(table))]
-    return pa.concat_tables(parts)
+    return pa.concat_tables(parts, promote_options="default")
 
 
 def _empty(table: pa.Table) -> pa.RecordBatch:
@@ -66,7 +68,7 @@ class Sequences:
     rows: np.ndarray
     ids: np.ndarray
     labels: np.ndarray
-    counts: Mapping[str, np.ndarray]
+    counts: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class _Pieces:
     starts: np.ndarray
     ends: np.ndarray
     heads: np.ndarray
+    fits: np.ndarray
+    """Whether the piece is not too long."""
 
 
 class _Rows:
@@ -104,8 +108,9 @@ class _Rows:
         texts = pc.fill_null(batch.column("text"), "")
         found = self.sequences(texts, *(_spans(batch, name) for name in ("trained", _CONTENTS)))
         words = count_words(*buffers(texts))
-        pieces = self._placed(found, batch)
-        fate = self._fate(found, pieces, words)
+        other = self._rejected(batch)
+        pieces = self._placed(found, batch, other)
+        fate = self._fate(found, pieces, words, other.counts["rejected_tokens"] if other is not None else None)
         columns: dict[str, Any] = {
             name: batch.column(name).take(pa.array(fate["row"]))
             if name in batch.schema.names
@@ -116,7 +121,24 @@ class _Rows:
         columns |= {"input_ids": fate["input_ids"], "labels": fate["labels"]}
         columns |= {name: pa.array(fate[name]) for name in ("rule", "value", "threshold", "piece", "words", "whole")}
         columns |= {name: pa.array(np.asarray(fate[name], np.int64)) for name in COUNTS}
+        if other is not None:
+            lists = (_lists(other.rows, values) for values in (other.ids, other.labels))
+            none = pc.is_null(batch.column(_REJECTED[0])).to_numpy(zero_copy_only=False)[fate["row"]]
+            keep = pa.array(fate["row"], mask=none | ~np.asarray(pc.is_null(fate["rule"])))
+            columns |= {name: column.take(keep) for name, column in zip(REJECTED, lists, strict=True)}
         return pa.table(columns)
+
+    def _rejected(self, batch: pa.RecordBatch) -> Sequences | None:
+        """The rejected answers of preference rows; no token for other rows, None if there are none."""
+        import numpy as np
+        import pyarrow.compute as pc
+
+        if _REJECTED[0] not in batch.schema.names:
+            return None
+        texts = pc.fill_null(batch.column(_REJECTED[0]), "")
+        found = self.sequences(texts, *(_spans(batch, name) for name in _REJECTED[1:]))
+        found.counts["rejected_tokens"] = np.diff(found.rows) * np.asarray(pc.is_valid(batch.column(_REJECTED[0])))
+        return found
 
     def sequences(self, texts: pa.LargeStringArray, trained: SpanLists | None, contents: SpanLists | None) -> Sequences:
         """Texts with BOS, EOS and labels; without `trained` they are learned whole."""
@@ -153,11 +175,15 @@ class _Rows:
         # Where a content stands last, an end token's name there is only text.
         return (trained.lasts() == sizes) & (sizes > 0) & (written | ~ended)
 
-    def _placed(self, found: Sequences, batch: pa.RecordBatch) -> _Pieces:
+    def _placed(self, found: Sequences, batch: pa.RecordBatch, other: Sequences | None) -> _Pieces:
         """The pieces that rows become, dropped ones too: a row that is not too long is one piece."""
         import numpy as np
 
         sizes = np.diff(found.rows)
+        pairs = np.zeros(len(sizes), bool)
+        if other is not None:
+            pairs = other.counts["rejected_tokens"] > 0
+            sizes = np.maximum(sizes, other.counts["rejected_tokens"])
         long = np.flatnonzero(sizes > self._limit) if self._limit is not None else np.empty(0, np.int64)
         if len(long) and self._policy == "error":
             raise StageError(
@@ -165,7 +191,9 @@ class _Rows:
                 where=f"row {batch.column('id')[long[0]].as_py()}",
                 fix="another `too_long:` (drop, truncate_left, truncate_right, split), or a larger `max_length`",
             )
-        cuts = {} if self._policy == "drop" else {row: self._cut(*found.rows[row : row + 2]) for row in long.tolist()}
+        # A pair is never cut: half of one teaches nothing.
+        cut = [] if self._policy == "drop" else long[~pairs[long]].tolist()
+        cuts = {row: self._cut(*found.rows[row : row + 2]) for row in cut}
         counts = np.ones(len(sizes), np.int64)
         for row, parts in cuts.items():
             counts[row] = len(parts)
@@ -175,7 +203,10 @@ class _Rows:
         for row, parts in cuts.items():
             here = slice(firsts[row], firsts[row] + len(parts))
             starts[here], ends[here], heads[here] = zip(*parts, strict=True)
-        return _Pieces(rows, starts, ends, heads)
+        fits = np.ones(len(sizes), bool)
+        fits[long] = False
+        fits[cut] = True
+        return _Pieces(rows, starts, ends, heads, fits[rows])
 
     def _cut(self, start: int, end: int) -> list[tuple[int, int, bool]]:
         """A long row by policy as (start, end, BOS again). BOS stays first, in every piece."""
@@ -188,7 +219,9 @@ class _Rows:
         later = range(start + limit, end, limit - head)
         return [(start, start + limit, False), *((at, min(at + limit - head, end), head) for at in later)]
 
-    def _fate(self, found: Sequences, pieces: _Pieces, words: np.ndarray) -> dict[str, Any]:
+    def _fate(
+        self, found: Sequences, pieces: _Pieces, words: np.ndarray, rejected: np.ndarray | None
+    ) -> dict[str, Any]:
         """All columns of the rows that come out, and of one row for each that goes whole."""
         import numpy as np
 
@@ -197,12 +230,10 @@ class _Rows:
         sizes = np.diff(found.rows)
         lengths = pieces.ends - pieces.starts + pieces.heads
         taught = teaches(found.labels, pieces.starts, pieces.ends, pieces.heads, IGNORED) > 0
-        limit = self._limit if self._limit is not None else np.iinfo(np.int64).max
-        fits = lengths <= limit
-        kept = taught & fits
+        kept = taught & pieces.fits
         survives = np.zeros(len(sizes), bool)
         survives[pieces.rows[kept]] = True
-        firsts = np.concatenate([[True], pieces.rows[1:] != pieces.rows[:-1]]) if len(pieces.rows) else fits
+        firsts = np.concatenate([[True], pieces.rows[1:] != pieces.rows[:-1]]) if len(pieces.rows) else kept
         shown = kept | (firsts & ~survives[pieces.rows])  # a row that goes is told by its first piece
         row = pieces.rows[shown]
         gone = ~survives[row]
@@ -213,6 +244,7 @@ class _Rows:
             "tokens_cut": np.maximum(0, sizes - total),
             "tokens_added": np.maximum(0, total - sizes),
             "tokens_dropped": total - left,
+            "rejected_tokens": (rejected if rejected is not None else np.zeros(len(sizes), np.int64)) * survives,
             **found.counts,
         }
         starts, ends = pieces.starts[shown], np.where(gone, pieces.starts[shown], pieces.ends[shown])
@@ -221,7 +253,7 @@ class _Rows:
         )  # fmt: skip
         first = np.cumsum(leads) - 1
         piece = np.arange(len(row)) - np.flatnonzero(leads)[first] if len(row) else np.empty(0, np.int64)
-        long = gone & ~fits[shown]
+        long = gone & ~pieces.fits[shown]
         rules = np.where(long, "too_long", "nothing_trained")
         return {
             "row": row,
