@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from datakit.errors import SourceError, StageError
 from datakit.outcome import Drop
 from datakit.runner import apply
+from datakit.stage import Env
 from datakit.stages.export import Export
 from datakit.stages.export.forms import as_form
 from datakit.stages.ingest import Ingest
@@ -157,11 +158,12 @@ def test_auto_reads_each_file_by_its_columns_and_says_so(here: Path) -> None:
     stage = Ingest(files=["a.jsonl", "b.jsonl", "c.jsonl"], form="auto", columns={"prompt": "q"})
     with pytest.raises(SourceError, match="fit no form"):
         apply(stage, [])  # `prompt` is called q now, so b has a completion only
-    found = apply(Ingest(files=["a.jsonl", "b.jsonl", "c.jsonl"], form="auto"), [], tell=told.append)
-    contents = [[turn["content"] for turn in row["messages"]] for row in found.rows.to_pylist()]
+    stage = Ingest(files=["a.jsonl", "b.jsonl", "c.jsonl"], form="auto")
+    [found] = stage.read_group(stage.sources(), Env(tell=told.append))
+    contents = [[turn["content"] for turn in row["messages"]] for row in found.kept.to_pylist()]
     assert contents == [["물음", "답"], ["물음", "답"], []]
     assert any("form alpaca (instruction, output)" in line for line in told)
-    assert found.stats.counters["form.preference"] == 1
+    assert found.counters["form.preference"] == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from datakit.tokenizers.bytelevel import PROBE, REGEXES, class_table
 ALPHABET = "가힣ㅋᄀ한aBzſé\u0301 \t\n\r\u00a0\u3000\u20281٣½Ⅷ.,!'’-_<|>🙂👩\u200d漢字नमก็"
 TEXTS = st.lists(
     st.text(st.sampled_from(ALPHABET), max_size=16) | st.text(max_size=8)
-    | st.lists(st.sampled_from(["'s", "'LL", "'ſ", "  ", "\r\n", " \n", "한국어", "don't", "1234", " !\n"])).map("".join),
+    | st.lists(st.sampled_from(["'s", "'LL", "'ſ", "  ", "\r\n", " \n", "한국어", "1234", " !\n"])).map("".join),
     max_size=4,
 )  # fmt: skip
 

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, field_validator
 
@@ -65,11 +65,10 @@ class Export(SinkStage):
         import pyarrow as pa
 
         folder = Path(self.path).expanduser()
-        key = key_of(
-            [shard.key for shard in corpus.shards], self.use, self.version, self.format, self.form, pa.__version__
-        )
+        settings = (self.use, self.version, self.format, self.form)
+        key = key_of([shard.key for shard in corpus.shards], *settings, pa.__version__)
         if self.form != "rows":
-            corpus = Formed(corpus, self.form)
+            corpus = cast(Corpus, Formed(corpus, self.form))
         with _explained(folder):
             listed = _Listed.load(folder)
             if listed.key == key and listed.intact(folder):

@@ -1,5 +1,5 @@
-"""Rows as the files of others write them: the inverse of ingest's forms, so that a file read in a form and written in it
-comes out equal (key for key; a key whose value was null is left out).
+"""Rows as the files of others write them: the inverse of ingest's forms, so that a file read in a form and written in
+it comes out equal (key for key; a key whose value was null is left out).
 
     text        {text}: a document, or the text of a rendered example
     alpaca      {instruction, input?, output, system?}
@@ -8,8 +8,8 @@ comes out equal (key for key; a key whose value was null is left out).
     completion  {prompt, completion, tools?}
     preference  {prompt?, chosen, rejected, tools?}
 
-Columns that came with the file follow under their own names. A row that the form can't hold is an error that names it: an
-Alpaca row has one question and one answer, a preference row two answers.
+Columns that came with the file follow under their own names. A row that the form can't hold is an error that names it:
+an Alpaca row has one question and one answer, a preference row two answers.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _alpaca(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _asked(row: Mapping[str, Any], question: str) -> dict[str, Any]:
-    """Instruction and input: cut where the row's source or the stage that made it cuts, if the message is still theirs."""
+    """Instruction and input: cut where the row's source or the stage that made it cuts."""
     for stage in ("synthesize", "source"):
         instruction, given = row.get(f"{stage}.instruction"), row.get(f"{stage}.input")
         if instruction is None:

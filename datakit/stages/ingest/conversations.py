@@ -90,7 +90,7 @@ def _preference(prompt: Any, chosen: Any, rejected: Any) -> dict[str, Any]:
     same = 0
     while same < min(len(chosen), len(rejected)) - 1 and chosen[same] == rejected[same]:
         same += 1
-    if same and (not prompt or chosen[: len(prompt)] == prompt == rejected[: len(prompt)]):
+    if same and (not prompt or (same >= len(prompt) and chosen[: len(prompt)] == prompt)):
         where = "both" if prompt else "answers"
         same = len(prompt) or same
         prompt, chosen, rejected = chosen[:same], chosen[same:], rejected[same:]
