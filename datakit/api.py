@@ -148,15 +148,32 @@ def datasets(*, store: str = DEFAULT_STORE) -> list[dict[str, Any]]:
 
 
 def show(
-    dataset: str, *, store: str = DEFAULT_STORE, stage: str | None = None, rows: int = 3, raw: bool = False
+    dataset: str,
+    *,
+    store: str = DEFAULT_STORE,
+    stage: str | None = None,
+    rows: int = 3,
+    raw: bool = False,
+    template: str | None = None,
+    tokenizer: str = "smollm2",
 ) -> list[dict[str, Any]]:
-    """Rows of a dataset as they left a stage (default: the last with text); only text from after `pii`, unless raw."""
+    """Rows of a dataset as they left a stage (default: the last with text); only text from after `pii`, unless raw.
+
+    With `template` (a style of the stage `template`, or a Jinja file) as tokens of `tokenizer`, each learned or not;
+    then the dataset `example` is a conversation that ships with datakit, unless the store has one of that name.
+    """
+    from datakit.cache import cache_folder
     from datakit.store import Store
     from datakit.viewing import rows_after
 
     opened = Store(store)
-    manifest = opened.manifest(dataset)
-    return rows_after(manifest, opened, stage, rows, raw)
+    if template is not None:
+        from datakit.previewing import EXAMPLE, previewed
+
+        known = {ref.partition("@")[0] for ref in opened.datasets()} if dataset == EXAMPLE else {dataset}
+        found = rows_after(opened.manifest(dataset), opened, stage, rows, raw) if dataset in known else None
+        return previewed(found, template, tokenizer, cache_folder())
+    return rows_after(opened.manifest(dataset), opened, stage, rows, raw)
 
 
 def drops(

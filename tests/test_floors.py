@@ -25,6 +25,7 @@ FLOORS = (
     (
         "describing",
         "viewing",
+        "previewing",
         "comparing",
         "lineage",
         "evaluation",

@@ -7,6 +7,7 @@ No step is taken row by row in Python, but for rows that are too long.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from datakit.tokenizers import SpanLists, Tokenizer
+    from datakit.tokenizers import SpanLists, Spans, Tokenizer
 
 COUNTS = ("tokens_cut", "tokens_dropped", "tokens_added", "rejected_tokens", "straddling", "specials_as_text")
 """Counters of a row. `straddling`: tokens half inside a trained span, which aren't learned."""
@@ -28,6 +29,10 @@ REJECTED = ("tokenize.rejected_ids", "tokenize.rejected_labels")
 _REJECTED = ("template.rejected_text", "template.rejected_trained", "template.rejected_contents")
 _TOLD = ("id", "source_id", "family", "split", "lang")
 _BATCH = 4096
+_MARKUP = re.compile(
+    r"<\|im_(?:start|end)\|>|<\|(?:begin_of_text|eot_id|(?:start|end)_header_id)\|>|<bos>|</s>|<(?:start|end)_of_turn>"
+)
+"""Control tokens of the published templates: one that the tokenizer lacks would be learned as pieces of text."""
 _CONTENTS = "template.contents"
 
 
@@ -49,7 +54,7 @@ def tokenize_shard(table: pa.Table, settings: dict[str, Any], *, spec: str, cach
 
     if "messages" in table.schema.names and "text" not in table.schema.names:
         raise StageError("these conversations have no text yet", fix="add `template` before `tokenize`")
-    rows = _Rows(loaded(spec, cache, tuple(settings["added_tokens"])), settings)
+    rows = Rows(loaded(spec, cache, tuple(settings["added_tokens"])), settings)
     batches = table.combine_chunks().to_batches(max_chunksize=_BATCH)
     parts = [rows.tokenized(batch) for batch in batches if batch.num_rows] or [rows.tokenized(_empty(table))]
     return pa.concat_tables(parts, promote_options="default")
@@ -83,7 +88,7 @@ class _Pieces:
     """Whether the piece is not too long."""
 
 
-class _Rows:
+class Rows:
     """Turns batches of text into columns of tokens."""
 
     def __init__(self, tokenizer: Tokenizer, settings: Mapping[str, Any]) -> None:
@@ -151,6 +156,8 @@ class _Rows:
         if self._specials or (trained is not None and contents is None):
             contents = SpanLists.none(len(texts))  # special tokens are all meant, as in a text without `template`
         encoded = self._tokenizer.encode_batch(texts, contents, offsets=trained is not None)
+        if contents is not None and len(texts):
+            self._check_markup(texts[0].as_py(), contents.lists([0])[0])
         labels, straddling = encoded.ids.copy(), np.zeros(len(texts), np.int64)
         open_ends = np.ones(len(texts), bool)
         if trained is not None:
@@ -162,6 +169,16 @@ class _Rows:
             open_ends = self._open_ends(texts, trained, contents or SpanLists.none(len(texts)))
         rows, ids, labels = closed(encoded.rows, encoded.ids, labels, self._bos, self._eos, open_ends, IGNORED)
         return Sequences(rows, ids, labels, {"straddling": straddling, "specials_as_text": encoded.written})
+
+    def _check_markup(self, text: str, contents: Spans) -> None:
+        """StageError if what the template wrote around contents names a control token that the tokenizer lacks."""
+        for match in _MARKUP.finditer(text):
+            written = any(a <= match.start() and match.end() <= b for a, b in contents)
+            if not written and match[0] not in self._tokenizer.specials:
+                raise StageError(
+                    f"the template writes {match[0]}, which is no token of this tokenizer: it would be text to a model",
+                    fix="use the template of the base (`style: tokenizer`), or name the token in `added_tokens:`",
+                )
 
     def _open_ends(self, texts: pa.LargeStringArray, trained: SpanLists, contents: SpanLists) -> np.ndarray:
         """Which texts are learned to their last character without their template having written an end token there."""
