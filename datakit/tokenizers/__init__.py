@@ -21,8 +21,9 @@ from __future__ import annotations
 from datakit.tokenizers.load import TRAINED, embedding_rows, load_tokenizer, tokenizer_identity, trained_path
 from datakit.tokenizers.seam import Encoded, SpanLists, Spans, Tokenizer
 from datakit.tokenizers.train import CONTROLS, train_sentencepiece
+from datakit.tokenizers.vocabulary import vocabulary_report
 
 __all__ = [
     "CONTROLS", "TRAINED", "Encoded", "SpanLists", "Spans", "Tokenizer", "embedding_rows", "load_tokenizer",
-    "tokenizer_identity", "train_sentencepiece", "trained_path",
+    "tokenizer_identity", "train_sentencepiece", "trained_path", "vocabulary_report",
 ]  # fmt: skip

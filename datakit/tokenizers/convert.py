@@ -4,7 +4,7 @@
 lines in ten differently, and says nothing. Here the vocabulary becomes the `tokenizers` model that it was trained as,
 with the steps before it that the file itself names (normaliser map, spaces, the ▁ before a text), and nothing guessed.
 
-    unigram     the same Viterbi search over the same scores
+    unigram     the same Viterbi search over the same scores (train.py says what its rounding has to do with it)
     bpe         merges in the order of the scores of what they make, which is SentencePiece's rule
     bytes       rare characters in bytes where the model has byte pieces
 

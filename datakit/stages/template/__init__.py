@@ -6,9 +6,10 @@ A preference row (`chosen`, `rejected`) gets them for its chosen answer, and `te
 `..._contents` for the other. A turn of weight 0 is read but not learned; other weights than 0 and 1 are an error, since
 the loss learns a token or doesn't.
 
-Rows without an answer go (`no_answer`), rows that the chat template refuses (`refused`), rows whose tool calls spell a
-control token (`tool_control`), and for the Alpaca styles, which hold one question and one answer, longer conversations
-(`many_turns`). Cost: 10-20 microseconds a row where the template's text can be told from its first rows (chat.py).
+Rows without an answer go (`no_answer`), rows that the chat template refuses (`refused`) or of which it leaves a message
+out (`lost_turn`), rows whose tool calls spell a control token (`tool_control`), and for the Alpaca styles, which hold
+one question and one answer, longer conversations (`many_turns`).
+Cost: 10-20 microseconds a row where the template's text can be told from its first rows (chat.py).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Template(RowStage):
     use: ClassVar[str] = "template"
     version: ClassVar[int] = 2
     takes: ClassVar[frozenset[Kind]] = frozenset({"example"})
-    rules: ClassVar[tuple[str, ...]] = ("no_answer", "refused", "many_turns", "tool_control")
+    rules: ClassVar[tuple[str, ...]] = ("no_answer", "refused", "lost_turn", "many_turns", "tool_control")
 
     style: Style = "tokenizer"
     """The format: a published one by name, the tokenizer's own chat template, or your Jinja file."""
@@ -213,12 +214,14 @@ class _ChatRenderer:
         self._name = stage.name
 
     def __call__(self, turns: list[Message], tools: str | None, named: tuple[str, str] | None) -> Rendered | Drop:
-        from datakit.stages.template.chat import Refused, ToolControl, Unverified
+        from datakit.stages.template.chat import Lost, Refused, ToolControl, Unverified
 
         try:
             return self._template.render(turns, tools)
         except Refused:
             return Drop("refused", len(turns))
+        except Lost:
+            return Drop("lost_turn", len(turns))
         except ToolControl:
             return Drop("tool_control", len(turns))
         except Unverified as error:

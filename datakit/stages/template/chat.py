@@ -48,6 +48,10 @@ class Unverified(Exception):  # noqa: N818
     """Nobody can say which characters of the text are an answer."""
 
 
+class Lost(Exception):  # noqa: N818
+    """The template left a message out."""
+
+
 class ToolControl(Exception):  # noqa: N818
     """A tool call spells a control token, which a template would write among its own."""
 
@@ -67,7 +71,7 @@ class ChatTemplate:
         self._skeletons: dict[Any, Skeleton | None] = {}
 
     def render(self, turns: Sequence[Message], tools: str | None = None) -> Rendered:
-        """The row's text with verified spans. Raises Refused, Unverified or ToolControl."""
+        """The row's text with verified spans. Raises Refused, Unverified, Lost or ToolControl."""
         plain = self._opaque and all(turn.more is None and turn.content.strip() for turn in turns)
         if not plain:
             return self._fully(turns, tools)
@@ -124,8 +128,11 @@ class ChatTemplate:
 
     def _by_marks(self, turns: Sequence[Message], text: str, tools: str | None) -> Rendered | None:
         told = [turn.content for turn in turns]
-        marked = _Marked.read(self._text(turns, [_marked(n, t) for n, t in enumerate(told)], tools, _marking=True))
+        raw = self._text(turns, [_marked(n, t) for n, t in enumerate(told)], tools, _marking=True)
         expected = [number for number, content in enumerate(told) if content.strip()]
+        if any(f"{_OPEN[0]}{n}{_OPEN[1]}" not in raw and f"{_CLOSE[0]}{n}{_CLOSE[1]}" not in raw for n in expected):
+            raise Lost
+        marked = _Marked.read(raw)
         if marked is None or marked.text != text or sorted(marked.contents) != expected:
             return None
         if any(content != content.strip() for content in told):
