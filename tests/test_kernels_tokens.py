@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
@@ -142,7 +143,8 @@ def test_count_words_equals_split(texts: list[str]) -> None:
 def test_pieces_any_stretches_equal_a_dict_and_ask_once(told: list[list[str]]) -> None:
     asked: list[str] = []
 
-    def ask(texts: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def ask(keys: np.ndarray, borders: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        texts = texts_of(keys, borders)
         asked.extend(texts)
         ids = [[ord(char) for char in text] for text in texts]
         flat = np.array([token for one in ids for token in one], np.int32)
@@ -159,9 +161,17 @@ def test_pieces_any_stretches_equal_a_dict_and_ask_once(told: list[list[str]]) -
     assert sorted(asked) == sorted({piece for stretch in told for piece in stretch})
 
 
+def texts_of(keys: np.ndarray, borders: np.ndarray) -> list[str]:
+    return [keys[a:b].tobytes().decode() for a, b in pairwise(borders.tolist())]
+
+
 def test_pieces_many_pieces_outgrow_the_table_and_stay_right() -> None:
-    pieces = Pieces(lambda texts: (np.ones(len(texts), np.int64), np.array([int(t) for t in texts], np.int32),) * 1
-                    + (np.array([len(t) for t in texts], np.int32),))  # fmt: skip
+    def ask(keys: np.ndarray, borders: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        texts = texts_of(keys, borders)
+        ones = np.ones(len(texts), np.int64)
+        return ones, np.array([int(t) for t in texts], np.int32), np.array([len(t) for t in texts], np.int32)
+
+    pieces = Pieces(ask)
     words = [str(n) for n in range(40_000)]
     for part in (words[:10], words[:30_000], words):
         offsets, data = column(part)

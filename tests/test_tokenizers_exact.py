@@ -73,15 +73,26 @@ def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "llama": bpe(folder / "llama", llama),
         "digits": bpe(folder / "digits", None),
         "stripping": bpe(folder / "stripping", llama, None, (AddedToken("<x>", rstrip=True),)),
+        "whole": ignoring(bpe(folder / "whole", llama)),
         "lowering": bpe(folder / "lowering", llama, normalizers.Lowercase()),
     }
+
+
+def ignoring(one: Any) -> Any:
+    """The same with `ignore_merges`: a piece that is a token as a whole is that token (Llama 3)."""
+    path = one._files[0]
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    whole["model"]["ignore_merges"] = True
+    whole["model"]["vocab"]["ìĦľìļ¸ìĿĢ"] = len(whole["model"]["vocab"])  # 서울은, which no merge makes
+    path.write_text(json.dumps(whole), encoding="utf-8")
+    return load_tokenizer(str(path.parent), path.parent)
 
 
 def agree(one: Any, other: Any) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("rows", "ids", "starts", "ends"))
 
 
-@pytest.mark.parametrize("name", ["qwen", "llama", "digits"])
+@pytest.mark.parametrize("name", ["qwen", "llama", "digits", "whole"])
 @settings(max_examples=120, deadline=None)
 @given(texts=st.lists(TEXTS, max_size=5), data=st.data())
 def test_pieces_any_texts_give_ids_and_offsets_of_the_library(
@@ -89,7 +100,7 @@ def test_pieces_any_texts_give_ids_and_offsets_of_the_library(
 ) -> None:
     one = tokenizers[name]
     assert one._pieces is not None
-    column = text_column([*texts, "생각 <think> e\u0301 ᄀ\u1161"])
+    column = text_column([*texts, "서울은 서울은 생각 <think> e\u0301 ᄀ\u1161"])
     places = [sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=2))) for text in texts]
     spans = SpanLists.of([[(a[0], a[1])] if len(a) == 2 else [] for a in [*places, []]])
     for contents in (None, spans):

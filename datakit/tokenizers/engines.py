@@ -61,7 +61,8 @@ class HuggingFaceTokenizer(Tokenizer):
         from datakit.tokenizers.bytelevel import PROBE, ByteLevel, parsed, rules_of
         from datakit.tokenizers.seam import text_column
 
-        whole = parsed(self._backend)
+        files = [] if self._grown else [file for file in self._files if file.name == "tokenizer.json"]
+        whole = parsed(self._backend, *files)
         rules = rules_of(whole)
         if rules is None:
             return None

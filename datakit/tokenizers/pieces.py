@@ -10,8 +10,7 @@ change an id, only the time it takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,8 +20,8 @@ MOST_BYTES = 32 << 20
 """Bytes of pieces that are kept."""
 _ROOM = 1 << 14
 
-Ask = Callable[[Sequence[str]], tuple["np.ndarray", "np.ndarray", "np.ndarray"]]
-"""Tokens of some pieces: how many each has; their ids; the bytes that each covers."""
+Ask = Callable[["np.ndarray", "np.ndarray"], tuple["np.ndarray", "np.ndarray", "np.ndarray"]]
+"""(bytes, borders) of some pieces -> how many tokens each has; their ids; the bytes that each covers."""
 
 
 class Pieces:
@@ -82,10 +81,7 @@ class Pieces:
         """Ask for the tokens of the pieces from `self.known` to `known`."""
         import numpy as np
 
-        borders = self._borders[self.known : known + 1].tolist()
-        raw = self._keys[borders[0] : borders[-1]].tobytes()
-        told = [raw[a - borders[0] : b - borders[0]].decode() for a, b in pairwise(borders)]
-        counts, ids, sizes = self._ask(told)
+        counts, ids, sizes = self._ask(self._keys, self._borders[self.known : known + 1])
         first = int(self._token_borders[self.known])
         self._token_borders[self.known + 1 : known + 1] = first + np.cumsum(counts)
         self._ids, self._sizes = _grown(self._ids, first + len(ids)), _grown(self._sizes, first + len(ids))
