@@ -6,6 +6,7 @@ the next window are copied to the front of its file.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ from datakit.errors import StageError
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+
+AT_ONCE = 1 << 20
+"""Tokens marked at once: they stay in the processor's cache until they are written."""
 
 
 @dataclass(slots=True)
@@ -79,7 +83,8 @@ class Spool:
         if not table.num_rows:
             return
         table = table.combine_chunks()
-        self._stream.write(_marked(table))
+        for part in _marked(table):
+            self._stream.write(part)
         self._lengths.append(pc.list_value_length(table.column("input_ids")).to_numpy().astype(np.int32))
         split = pc.fill_null(table.column("split"), "train").combine_chunks().dictionary_encode()
         numbers = [self._known.setdefault(name, len(self._known)) for name in split.dictionary.to_pylist()]
@@ -146,30 +151,32 @@ class Spool:
         self._names.write_table(names)
 
 
-def _marked(table: pa.Table) -> memoryview:
+def _marked(table: pa.Table) -> Iterator[memoryview]:
     """The tokens of some rows, marked; rows without tokens and labels that don't belong to their tokens are refused."""
     import numpy as np
     import pyarrow.compute as pc
 
     from datakit.kernels.packing import mark
 
-    ids, labels = (table.column(name).combine_chunks() for name in ("input_ids", "labels"))
+    ids, labels = (table.column(name).chunk(0) for name in ("input_ids", "labels"))
     sizes, others = (pc.fill_null(pc.list_value_length(one), 0) for one in (ids, labels))
     if not pc.all(pc.greater(sizes, 0)).as_py():
         raise StageError("a row has no tokens", fix="a stage before `pack` must drop rows without tokens")
     if not sizes.equals(others):
         raise StageError("a row has more tokens than labels, or fewer", fix="give every token a label, -100 to mask it")
-    tokens = ids.flatten().to_numpy()
-    marked = np.empty(len(tokens), np.int32)
-    place = mark(tokens, labels.flatten().to_numpy(), marked)
-    if place >= 0:
-        row = int(np.searchsorted(np.cumsum(sizes.to_numpy()), place, side="right"))
-        raise StageError(
-            "a label is neither its own token nor -100",
-            where=f"row {table.column('id')[row].as_py()}",
-            fix="labels stand at the place of their token, not one before it; the trainer shifts them",
-        )
-    return marked.data
+    tokens, own = ids.flatten().to_numpy(), labels.flatten().to_numpy()
+    room = np.empty(min(len(tokens), AT_ONCE), np.int32)
+    for start in range(0, len(tokens), AT_ONCE):
+        part = room[: len(tokens) - start]
+        wrong = mark(tokens[start : start + AT_ONCE], own[start : start + AT_ONCE], part)
+        if wrong >= 0:
+            row = int(np.searchsorted(np.cumsum(sizes.to_numpy()), start + wrong, side="right"))
+            raise StageError(
+                "a label is neither its own token nor -100",
+                where=f"row {table.column('id')[row].as_py()}",
+                fix="labels stand at the place of their token, not one before it; the trainer shifts them",
+            )
+        yield part.data
 
 
 def _train_first(name: str) -> tuple[bool, str]:

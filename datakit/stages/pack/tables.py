@@ -20,37 +20,42 @@ FILL_EDGES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 
 
 def tables(rows: Rows, plan: Plan, name: str, pad: int) -> Iterator[tuple[pa.Table, dict[str, int], np.ndarray]]:
-    """The packs of a plan: tables of one split, counters, and the fill of every pack."""
+    """The packs of a plan: tables of one split, counters, and the fill of every pack.
+
+    A table is good until the next one is asked for: all are written into the same memory, since new memory costs more
+    than the work on it (a page fault each 4 KiB).
+    """
     import numpy as np
 
     edges = np.concatenate(([0], np.cumsum(plan.places)))
+    room = np.empty((3, min(int(edges[-1]), SHARD_PLACES + int(plan.places.max(initial=0)))), np.int32)
     first = 0
     while first < plan.packs:
         last = int(np.searchsorted(edges, edges[first] + SHARD_PLACES, side="right")) - 1
         last = min(max(last, first + 1), plan.packs)
-        yield _table(rows, plan, first, last, name, pad)
+        yield _table(rows, plan, slice(first, last), name, pad, room)
         first = last
 
 
 def _table(
-    rows: Rows, plan: Plan, first: int, last: int, name: str, pad: int
+    rows: Rows, plan: Plan, packs: slice, name: str, pad: int, room: np.ndarray
 ) -> tuple[pa.Table, dict[str, int], np.ndarray]:
-    """The packs from `first` to `last` as one table."""
+    """Some packs as one table, in the memory of `room`."""
     import numpy as np
     import pyarrow as pa
 
     from datakit.kernels.packing import lay_out
     from datakit.schemas import schema_of
 
-    borders = plan.borders[first : last + 1]
+    borders = plan.borders[packs.start : packs.stop + 1]
     here = slice(int(borders[0]), int(borders[-1]))
     borders = borders - borders[0]
-    edges = np.concatenate(([0], np.cumsum(plan.places[first:last])))
-    *columns, learned = lay_out(rows.marked, plan.starts[here], plan.lengths[here], borders, edges, pad)
+    edges = np.concatenate(([0], np.cumsum(plan.places[packs])))
+    learned = lay_out(rows.marked, plan.starts[here], plan.lengths[here], borders, edges, pad, room)
     places = pa.array(edges)
-    lists = [pa.LargeListArray.from_arrays(places, pa.array(column)) for column in columns]
+    lists = [pa.LargeListArray.from_arrays(places, pa.array(column[: edges[-1]])) for column in room]
     spans, used = _spans(rows, plan.rows[here], plan.lengths[here], borders)
-    split = pa.array([name] * (last - first), pa.large_string())
+    split = pa.array([name] * len(learned), pa.large_string())
     table = pa.table([*lists, pa.LargeListArray.from_arrays(pa.array(borders), spans), split], schema_of("packed"))
     counts = {
         "tokens": int(used.sum()),
