@@ -28,6 +28,7 @@ BENCHES = (
     ("names", "bench_pii_names", [], ()),
     ("select", "bench_select", [], ()),
     ("tokens", "bench_tokens", [], ()),
+    ("pack", "bench_pack", ["--peer"], ()),
     ("train", "bench_train", [], ()),
 )
 

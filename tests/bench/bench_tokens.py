@@ -1,10 +1,9 @@
-"""Tokenizing and packing, timed in CPU seconds of one core; answers are checked before times are printed.
+"""Tokenizing, timed in CPU seconds of one core; answers are checked before times are printed.
 
     python -m tests.bench.bench_tokens [--megabytes 8] [--rows 200000]
 
-Text: ../shared/bench (Korean and English documentation). Lengths: drawn like Alpaca's (log-normal, median 134 tokens).
-Peers on the same kind of data: `tokenizers` encode_batch 1.5 MB/s a core, sentencepiece 3.5; TRL 1.16 packs 200k rows
-in 4.5 s at 98.99 % (2,048) and 4.6 s at 96.07 % (8,192) by default, in 3.9 s and 5.0 s at 99.96 % in one batch.
+Text: ../shared/bench (Korean and English documentation).
+Peers on the same kind of data: `tokenizers` encode_batch 1.5 MB/s a core, sentencepiece 3.5.
 """
 
 from __future__ import annotations
@@ -18,9 +17,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import pyarrow as pa
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -97,42 +93,11 @@ def bench_chat(rows: int) -> None:
         line("template", style=name, rows=rows, microseconds_a_row=round(cpu / rows * 1e6, 1))
 
 
-def bench_pack(rows: int) -> None:
-    from datakit.kernels.packing import best_fit, lay_out
-    from datakit.runner import apply
-    from datakit.stages.pack import Pack
-
-    drawn = np.random.default_rng(0).lognormal(4.9, 0.75, rows)
-    lengths = np.clip(drawn, 8, 2048).astype(np.int64)
-    borders = np.concatenate(([0], np.cumsum(lengths)))
-    tokens = np.arange(borders[-1], dtype=np.int32) % 32000
-    best_fit(lengths[:10].astype(np.int32), 2048)
-    values = pa.LargeListArray.from_arrays(borders, tokens)
-    names = pa.array([f"{n:032x}" for n in range(rows)], pa.large_string())
-    columns = {"id": names, "source_id": names, "input_ids": values, "labels": values, "family": names}
-    table = pa.table({**columns, "split": pa.nulls(rows, pa.large_string())})
-    for seq_len in (2048, 8192):
-        apply(Pack(seq_len=seq_len), table.slice(0, 10))
-        pack_of, assign, _ = timed(partial(best_fit, lengths.astype(np.int32), seq_len))
-        order = np.argsort(pack_of, kind="stable")
-        edges = np.concatenate(([0], np.cumsum(np.bincount(pack_of)))).astype(np.int64)
-        lay_out(tokens, tokens, borders[:2], lengths[:2], np.array([0, 2]), seq_len, 0)
-        _, laid, _ = timed(partial(lay_out, tokens, tokens, borders[:-1][order], lengths[order], edges, seq_len, 0))
-        found, cpu, wall = timed(partial(apply, Pack(seq_len=seq_len), table))
-        assert found.notes["tokens"] == borders[-1]
-        assert found.notes["rows"] == rows
-        line(
-            "pack", rows=rows, seq_len=seq_len, assign_s=round(assign, 3), lay_out_s=round(laid, 3),
-            with_store_s=round(cpu, 2), wall_s=round(wall, 2), fill=found.notes["fill"], packs=found.notes["packs"],
-        )  # fmt: skip
-
-
 def main() -> None:
     given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     given.add_argument("--megabytes", type=float, default=8.0)
     given.add_argument("--rows", type=int, default=200_000)
     chosen = given.parse_args()
-    bench_pack(chosen.rows)
     bench_tokenize(texts_of(chosen.megabytes))
     bench_chat(max(100, chosen.rows // 100))
 
