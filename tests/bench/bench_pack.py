@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -145,7 +147,13 @@ def bench(name: str, lengths: np.ndarray, seq_len: int, split: bool, peer: bool)
 
 
 def bench_millions(millions: int) -> None:
-    """Assignment and layout of very many rows; the tokens are those of 200,000 rows, used again and again."""
+    """Very many rows, each number of them in a process of its own, so that its memory can be told."""
+    for count in sorted({1, max(1, millions // 2), millions}):
+        subprocess.run([sys.executable, "-m", "tests.bench.bench_pack", "--only-million", str(count)], check=True)
+
+
+def bench_million(count: int) -> None:
+    """Assignment and layout of `count` million rows; the tokens are those of 200,000 rows, used again and again."""
     from datakit.stages.pack.rows import Rows
     from datakit.stages.pack.strategies import planned
     from datakit.stages.pack.tables import tables
@@ -153,24 +161,24 @@ def bench_millions(millions: int) -> None:
     some = alpaca_like(200_000).astype(np.int32)
     pool = np.arange(int(some.sum()), dtype=np.int32) % 32000
     starts = np.cumsum(some, dtype=np.int64) - some
-    for count in sorted({1, max(1, millions // 2), millions}):
-        times = count * 5
-        ids = pa.chunked_array([pa.array([f"{n:032x}" for n in range(200_000)], pa.large_string())] * times)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        rows = Rows(pool, np.tile(starts, times), np.tile(some, times), np.zeros(len(ids), np.int16), {"train": 0}, ids)
+    ids = pa.chunked_array([pa.array([f"{n:032x}" for n in range(200_000)], pa.large_string())] * (count * 5))
 
-        def work(rows: Rows = rows) -> int:
-            plan = planned("best_fit", rows, rows.of_split("train"), 2048).shuffled(0, "train")
-            return sum(table.num_rows for table, _, _ in tables(rows, plan, "train", 0))
+    def work(times: int) -> tuple[int, int]:
+        many = np.tile(some, times)
+        rows = Rows(pool, np.tile(starts, times), many, np.zeros(len(many), np.int16), {"train": 0}, ids)
+        plan = planned("best_fit", rows, rows.of_split("train"), 2048).shuffled(0, "train")
+        return sum(table.num_rows for table, _, _ in tables(rows, plan, "train", 0)), len(many)
 
-        packs, cpu, wall = timed(work, times=1)
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-        fill = float(some.sum(dtype=np.int64)) * times / (packs * 2048)
-        assert fill > 0.9995
-        line(
-            f"pack {count} million rows at 2048", cpu_s=round(cpu, 2), wall_s=round(wall, 2), fill=round(fill, 6),
-            microseconds_a_row=round(cpu / len(ids) * 1e6, 2), bytes_a_row=round(grown / len(ids)),
-        )  # fmt: skip
+    work(1)  # compiles, and touches the memory that doesn't grow with the rows
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (packs, rows), cpu, wall = timed(partial(work, count * 5), times=1)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    fill = float(some.sum(dtype=np.int64)) * count * 5 / (packs * 2048)
+    assert fill > 0.9995
+    line(
+        f"pack {count} million rows at 2048", cpu_s=round(cpu, 2), wall_s=round(wall, 2), fill=round(fill, 6),
+        microseconds_a_row=round(cpu / rows * 1e6, 2), bytes_a_row=round(grown / rows),
+    )  # fmt: skip
 
 
 def main() -> None:
@@ -178,12 +186,16 @@ def main() -> None:
     given.add_argument("--peer", action="store_true", help="beside TRL (installed the first time)")
     given.add_argument("--rows", type=int, default=200_000)
     given.add_argument("--million", type=int, default=10)
+    given.add_argument("--only-million", type=int, default=0, help="only so many million rows, in this process")
     chosen = given.parse_args()
+    if chosen.only_million:
+        return bench_million(chosen.only_million)
     in_memory(Pack(seq_len=64), rows_of(np.array([5, 80, 7])))  # compiles
     for seq_len in (2048, 8192):
         bench("Alpaca-like rows", alpaca_like(chosen.rows), seq_len, False, chosen.peer)
     bench("long documents", long_documents(51_000), 2048, True, chosen.peer)
     bench_millions(chosen.million)
+    return None
 
 
 if __name__ == "__main__":
