@@ -210,6 +210,16 @@ def report(
     return {"dataset": manifest.ref, "page": str(out), "card": str(card), **figures}
 
 
+def stats(dataset: str, *, store: str = DEFAULT_STORE) -> dict[str, Any]:
+    """Tokens by source, language, split and role, what is learned, lengths, what each seq_len would lose, and the one
+    to take. As pandas frames: `datakit.statistics.frames`."""
+    from datakit.statistics import stats
+    from datakit.store import Store
+
+    opened = Store(store)
+    return stats(opened.manifest(dataset), opened)
+
+
 def index(path: str | Path, *, remove: Sequence[str] = (), compact: bool = False) -> dict[str, Any]:
     """What the index of a `dedup` stage holds; `remove` forgets documents by id, `compact` takes them off the disk."""
     from datakit.stages.dedup.archive import Archive
@@ -362,6 +372,6 @@ def _train_for(
 
 __all__ = [
     "Done", "as_json", "check", "compare", "datasets", "drops", "evaluate", "export", "generate", "index", "init",
-    "pii_redact", "pii_scan", "plan", "plugins", "refresh", "report", "rethreshold", "run", "show", "stages", "train",
-    "why",
+    "pii_redact", "pii_scan", "plan", "plugins", "refresh", "report", "rethreshold", "run", "show", "stages", "stats",
+    "train", "why",
 ]  # fmt: skip

@@ -180,6 +180,16 @@ def report(dataset: str, out: str, adapter: str | None, store: str, as_json: boo
 
 
 @main.command()
+@click.argument("dataset")
+@options("store", "json")
+def stats(dataset: str, store: str, as_json: bool) -> None:
+    """Tokens of DATASET by source, language, split and role; lengths; what each seq_len would lose."""
+    from datakit import api, findings
+
+    say(api.stats(dataset, store=store), as_json, findings.stats)
+
+
+@main.command()
 @click.argument("path")
 @click.option("--remove", multiple=True, metavar="ID", help="Forget the document with this id; repeatable.")
 @click.option("--compact", is_flag=True, help="Join all segments; what was forgotten leaves the disk.")

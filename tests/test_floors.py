@@ -32,6 +32,7 @@ FLOORS = (
         "refreshing",
         "thresholds",
         "redaction",
+        "statistics",
     ),
     ("api",),
     ("progress", "display", "findings"),
