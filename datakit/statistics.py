@@ -179,10 +179,13 @@ def _grouped(rows: pd.DataFrame, name: str) -> list[dict[str, Any]]:
         sums["trained"] = ("trained", "sum")
     total = int(rows["size"].sum())
     table = rows.groupby(keys).agg(**sums)
-    lines = [{name: str(key), **{column: int(line[column]) for column in sums}} for key, line in table.iterrows()]
-    for line in lines:
-        line["share"] = _share(line["size"], total)
-    return sorted(lines, key=lambda line: (-line["size"], line[name]))
+    lines: list[dict[str, Any]] = [
+        {name: str(key), **{column: int(line[column]) for column in sums}} for key, line in table.iterrows()
+    ]
+    return sorted(
+        ({**line, "share": _share(int(line["size"]), total)} for line in lines),
+        key=lambda line: (-int(line["size"]), line[name]),
+    )
 
 
 def _roles(rows: pd.DataFrame, roles: pd.DataFrame) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ FLOORS = (
     ("errors", "canon", "cache", "shipped", "differences"),
     ("schemas", "outcome"),
     ("manifests",),
-    ("kernels", "store", "tokenizers", "models", "teachers", "executors", "lease", "webpage"),
+    ("kernels", "store", "tokenizers", "models", "teachers", "executors", "lease", "webpage", "streaming"),
     ("stage", "trainer"),
     ("stages",),
     ("registry",),

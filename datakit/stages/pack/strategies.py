@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from datakit.canon import lots
+from datakit.streaming import drawn_order, lots_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,11 +77,10 @@ class Plan:
         """The packs in an order that the seed draws; runs stay together."""
         import numpy as np
 
-        keys = _shuffle_keys(self.packs, lots([name], "pack", seed)[0])
         if self.runs is None:
-            return self.take(np.argsort(keys, kind="stable"))
-        of_run = _shuffle_keys(int(self.runs.max()) + 1, lots([name], "run", seed)[0])
-        return self.take(np.lexsort((keys, self.runs, of_run[self.runs])))
+            return self.take(drawn_order(self.packs, seed, "packs", name))
+        of_run = lots_of(int(self.runs.max()) + 1, seed, "runs", name)
+        return self.take(np.lexsort((lots_of(self.packs, seed, "packs", name), self.runs, of_run[self.runs])))
 
 
 def planned(strategy: str, rows: Rows, mine: np.ndarray, seq_len: int) -> Plan:
@@ -162,13 +161,3 @@ def _bucketed(plan: Plan) -> Plan:
     within = (np.arange(plan.packs) - first[inverse]) // RUN
     plan.runs = np.cumsum(np.diff(inverse * (plan.packs + 1) + within, prepend=-1) != 0) - 1
     return plan
-
-
-def _shuffle_keys(count: int, salt: int) -> np.ndarray:
-    """A number for each pack that has nothing to do with its place (splitmix64, Steele et al. 2014)."""
-    import numpy as np
-
-    keys = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(salt)
-    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return keys ^ (keys >> np.uint64(31))
