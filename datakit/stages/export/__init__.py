@@ -92,6 +92,14 @@ class Export(SinkStage):
         return {**notes, "path": self.path, "written": written}
 
 
+def push_to_hub(path: str | Path, repo: str, message: str, *, private: bool = True) -> str:
+    """Put an export on the Hugging Face hub; the address of the commit."""
+    from datakit.stages.export.hub import push
+
+    folder = Path(path).expanduser()
+    return push(folder, {*_Listed.load(folder).files, CARD_NAME}, repo, message, private=private)
+
+
 @dataclass(slots=True)
 class _Listed:
     """The files of the last export, as `.datakit-export.json` lists them."""
