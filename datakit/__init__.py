@@ -15,7 +15,7 @@ from typing import Any
 _HOMES = {
     "datakit.api": (
         "check", "compare", "datasets", "drops", "evaluate", "export", "generate", "index", "init", "pii_redact",
-        "pii_scan", "plan", "plugins", "refresh", "report", "rethreshold", "run", "show", "train", "why",
+        "pii_scan", "plan", "plugins", "refresh", "report", "rethreshold", "run", "show", "stats", "train", "why",
     ),
     "datakit.errors": ("DatakitError", "ConfigError"),
     "datakit.outcome": ("Drop", "Outcome"),

@@ -22,6 +22,7 @@ FLOORS = (
     ("work", "corpus", "readable"),
     ("walk",),
     ("runner", "training"),
+    ("statistics",),
     (
         "describing",
         "viewing",
@@ -32,7 +33,6 @@ FLOORS = (
         "refreshing",
         "thresholds",
         "redaction",
-        "statistics",
     ),
     ("api",),
     ("progress", "display", "findings"),

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datakit import api
+from datakit.reporting.labels import WORDS
 from datakit.statistics import TOLERATED, frames, seq_lens, suggested
 from datakit.store import Store
 from tests.command_line import call, pipeline_file
@@ -133,3 +134,17 @@ def test_stats_of_no_rows_are_empty(here: Path) -> None:
     run("{use: ingest, files: rows.jsonl}", "{use: quality, min_words: 50}")
     found = api.stats("p")
     assert (found["rows"], found["lengths"], found["by"]["role"]) == (0, {}, [])
+
+
+def test_report_shows_what_each_seq_len_loses_and_how_full_the_packs_are(rows: Path, tiny_tokenizer: str) -> None:
+    run(*STAGES, f"{{use: tokenize, tokenizer: {tiny_tokenizer}}}", "{use: pack, seq_len: 64}")
+    api.report("p", out="report.html")
+    page = (rows / "report.html").read_text(encoding="utf-8")
+    packed = Store("store").manifest("p").note("pack")
+    for name in ("seq_lens", "fill_histogram", "lost_histogram"):
+        assert WORDS[name][0] in page
+        assert WORDS[name][1] in page
+    for low, high, packs in packed["fill_histogram"]:
+        assert f"{low:.1%} – {high:.1%}: {packs:,}" in page
+    assert sum(rows for _, _, rows, _ in packed["lost_histogram"]) > 0
+    assert f"{api.stats('p')['suggested_seq_len']:,} is the shortest" in page

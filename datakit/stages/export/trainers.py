@@ -57,15 +57,11 @@ def dataset_info(kind: Kind, files: Sequence[str], filled: set[str]) -> dict[str
 
 
 def _of_trainers(shard: Shard) -> pa.Table:
-    import pyarrow as pa
-
     table = _with_lengths(shard)
     kind = kind_of(table.schema)
     if kind == "tokens":
         table = table.append_column("attention_mask", _ones(table.column("input_ids")))
-    wanted = (*TRAINED_ON[kind], "split")
-    kept = table.select([name for name in wanted if name in table.column_names])
-    return kept if len(kept.column_names) else pa.table({})
+    return table.select([name for name in (*TRAINED_ON[kind], "split") if name in table.column_names])
 
 
 def _with_lengths(shard: Shard) -> pa.Table:

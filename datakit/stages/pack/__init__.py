@@ -24,7 +24,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from datakit.errors import failing_at
 from datakit.outcome import Drop, drops_table
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from datakit.stages.pack.rows import Rows
+    from datakit.stages.pack.rows import Rows, Spool
     from datakit.stages.pack.strategies import Plan
+    from datakit.stages.pack.tables import Findings
 
 FULL = 0.995
 """Fill of a pack that needn't wait for the next window."""
@@ -93,7 +94,7 @@ class Pack(CorpusStage):
             out.account(folded=spool.taken)
         out.note(strategy=self.strategy, **found.notes(spool.taken))
 
-    def _short_enough(self, table: pa.Table, out: Outbox, found: Any) -> pa.Table:
+    def _short_enough(self, table: pa.Table, out: Outbox, found: Findings) -> pa.Table:
         """The rows of a shard that fit a pack, or may be cut; the others go, and are counted."""
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -109,7 +110,7 @@ class Pack(CorpusStage):
         found.lose(sizes[long])
         return table.filter(pa.array(~long))
 
-    def _deliver(self, spool: Any, seed: int, out: Outbox, found: Any, *, last: bool) -> None:
+    def _deliver(self, spool: Spool, seed: int, out: Outbox, found: Findings, *, last: bool) -> None:
         """Pack what the spool holds and write it; in front of a next window, rows of packs with room stay behind."""
         import numpy as np
 
@@ -127,7 +128,7 @@ class Pack(CorpusStage):
                 self._write(rows, plan.shuffled(seed, name), name, out, found)
         spool.keep(rows, np.sort(np.concatenate(stay)) if stay else np.empty(0, np.int32))
 
-    def _write(self, rows: Rows, plan: Plan, name: str, out: Outbox, found: Any) -> None:
+    def _write(self, rows: Rows, plan: Plan, name: str, out: Outbox, found: Findings) -> None:
         """The packs of one split, an output shard at a time."""
         from datakit.stages.pack.tables import tables
 
