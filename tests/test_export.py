@@ -89,10 +89,11 @@ def test_documents_open_with_datasets_in_order(tmp_path: Path, form: str) -> Non
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 def test_examples_are_messages_as_trl_wants_them(tmp_path: Path, form: str) -> None:
-    rows = [example(1, split="train"), example(2, split="val"), example(3, split=None)]
+    rows = [example(n, split=split) for n, split in enumerate(["train", "val", None, "test"], start=1)]
     write(tmp_path / "out", corpus(rows, kind="example"), form)
     found = loaded(tmp_path / "out", tmp_path / "cache")
-    assert {name: part["id"] for name, part in found.items()} == {"train": ["e1", "e3"], "validation": ["e2"]}
+    ids = {name: part["id"] for name, part in found.items()}
+    assert ids == {"train": ["e1", "e3"], "validation": ["e2"], "test": ["e4"]}
     assert found["train"][0]["messages"] == rows[0]["messages"]
     assert not {"tools", "chosen", "rejected"} & set(found["train"].column_names)
 

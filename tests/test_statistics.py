@@ -29,7 +29,7 @@ TALKS = [
 STAGES = (
     "{use: ingest, files: [rows.jsonl, more.jsonl], form: alpaca}",
     "{use: language}",
-    "{use: split, val: 0.2}",
+    "{use: split, val: 0.2, test: 0.2}",
     "{use: template, style: chatml}",
 )
 
@@ -147,4 +147,7 @@ def test_report_shows_what_each_seq_len_loses_and_how_full_the_packs_are(rows: P
     for low, high, packs in packed["fill_histogram"]:
         assert f"{low:.1%} – {high:.1%}: {packs:,}" in page
     assert sum(rows for _, _, rows, _ in packed["lost_histogram"]) > 0
-    assert f"{api.stats('p')['suggested_seq_len']:,} is the shortest" in page
+    found = api.stats("p")
+    assert f"{found['suggested_seq_len']:,} is the shortest" in page
+    assert {line["split"] for line in found["by"]["split"]} == {"train", "val", "test"}
+    assert "path: test-*.parquet" in (rows / "report.card.md").read_text(encoding="utf-8")
