@@ -260,6 +260,16 @@ def report(
     return {"dataset": manifest.ref, "page": str(out), "card": str(card), **figures}
 
 
+def stats(dataset: str, *, store: str = DEFAULT_STORE) -> dict[str, Any]:
+    """Tokens by source, language, split and role, what is learned, lengths, what each seq_len would lose, and the one
+    to take. As pandas frames: `datakit.statistics.frames`."""
+    from datakit.statistics import stats
+    from datakit.store import Store
+
+    opened = Store(store)
+    return stats(opened.manifest(dataset), opened)
+
+
 def index(path: str | Path, *, remove: Sequence[str] = (), compact: bool = False) -> dict[str, Any]:
     """What the index of a `dedup` stage holds; `remove` forgets documents by id, `compact` takes them off the disk."""
     from datakit.stages.dedup.archive import Archive
@@ -271,8 +281,18 @@ def index(path: str | Path, *, remove: Sequence[str] = (), compact: bool = False
     return {**archive.describe(), "removed": removed}
 
 
-def export(dataset: str, path: str | Path, *, format: str = "parquet", store: str = DEFAULT_STORE) -> dict[str, Any]:
-    """Write a published dataset as a folder that `datasets.load_dataset` opens."""
+def export(
+    dataset: str,
+    path: str | Path,
+    *,
+    format: str = "parquet",
+    columns: str = "all",
+    push: str | None = None,
+    public: bool = False,
+    store: str = DEFAULT_STORE,
+) -> dict[str, Any]:
+    """Write a published dataset as a folder that `datasets.load_dataset` opens; `push` puts it on the Hugging Face hub
+    as OWNER/NAME, with the token in HF_TOKEN, private unless `public`."""
     from datakit.corpus import StoredCorpus, StoredShard
     from datakit.executors import Serial
     from datakit.stage import Env, SinkStage
@@ -280,12 +300,17 @@ def export(dataset: str, path: str | Path, *, format: str = "parquet", store: st
 
     opened = Store(store)
     manifest = opened.manifest(dataset)
-    sink = stage_class("export").model_validate({"format": format, "path": str(path)})
+    sink = stage_class("export").model_validate({"format": format, "columns": columns, "path": str(path)})
     if not isinstance(sink, SinkStage):
         raise ConfigError("the stage `export` is not a sink")
     shards = [StoredShard(r.key, r.rows, r.source, opened) for r in manifest.shards]
     notes = sink.write(StoredCorpus(opened, Serial(), manifest.kind, Env(manifest.seed), shards))
-    return {"dataset": manifest.ref, "path": str(path), **notes}
+    told = {"dataset": manifest.ref, "path": str(path), **notes}
+    if push is not None:
+        from datakit.stages.export import push_to_hub
+
+        told["commit"] = push_to_hub(path, push, f"{manifest.ref} {manifest.digest[:12]}", private=not public)
+    return told
 
 
 def train(
@@ -513,5 +538,5 @@ __all__ = [
     "Done", "as_json", "blame", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget",
     "gc", "generate", "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "provenance", "refresh",
     "report", "rethreshold", "review_export", "review_import", "rollback", "run", "schedule", "show", "stages",
-    "trace", "train", "why",
+    "stats", "trace", "train", "why",
 ]  # fmt: skip

@@ -234,6 +234,16 @@ def report(dataset: str, out: str, adapter: str | None, store: str, as_json: boo
 
 
 @main.command()
+@click.argument("dataset")
+@options("store", "json")
+def stats(dataset: str, store: str, as_json: bool) -> None:
+    """Tokens of DATASET by source, language, split and role; lengths; what each seq_len would lose."""
+    from datakit import api, findings
+
+    say(api.stats(dataset, store=store), as_json, findings.stats)
+
+
+@main.command()
 @click.argument("path")
 @click.option("--remove", multiple=True, metavar="ID", help="Forget the document with this id; repeatable.")
 @click.option("--compact", is_flag=True, help="Join all segments; what was forgotten leaves the disk.")
@@ -249,12 +259,18 @@ def index(path: str, remove: tuple[str, ...], compact: bool, as_json: bool) -> N
 @click.argument("dataset")
 @click.argument("path")
 @click.option("--format", default="parquet", show_default=True, type=click.Choice(["parquet", "jsonl"]))
+@click.option("--columns", default="all", show_default=True, type=click.Choice(["all", "trainer"]))
+@click.option("--push", metavar="OWNER/NAME", help="Also put it on the Hugging Face hub; the token is HF_TOKEN.")
+@click.option("--public", is_flag=True, help="With --push: a new dataset is for everybody to see.")
 @options("store", "json")
-def export(dataset: str, path: str, format: str, store: str, as_json: bool) -> None:
+def export(
+    dataset: str, path: str, format: str, columns: str, push: str | None, public: bool, store: str, as_json: bool
+) -> None:
     """Write DATASET as a folder PATH that `datasets.load_dataset` opens."""
     from datakit import api, display
 
-    say(api.export(dataset, path, format=format, store=store), as_json, display.pairs)
+    done = api.export(dataset, path, format=format, columns=columns, push=push, public=public, store=store)
+    say(done, as_json, display.pairs)
 
 
 @main.command()

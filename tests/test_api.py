@@ -123,11 +123,15 @@ PAIRS = {
     "provenance": Pair(lambda: api.provenance("p", form="prov"), ["provenance", "p", "--form", "prov"]),
     "why": Pair(lambda: api.why("자료.jsonl:2", dataset="p"), ["why", "자료.jsonl:2", "--dataset", "p"]),
     "report": Pair(lambda: api.report("p", out="page.html"), ["report", "p", "--out", "page.html"]),
+    "stats": Pair(lambda: api.stats("p"), ["stats", "p"]),
     "index": Pair(
         lambda: api.index("known", remove=["nobody"], compact=True),
         ["index", "known", "--remove", "nobody", "--compact"],
     ),
-    "export": Pair(lambda: api.export("p", "out", format="jsonl"), ["export", "p", "out", "--format", "jsonl"]),
+    "export": Pair(
+        lambda: api.export("p", "out", format="jsonl", columns="trainer"),
+        ["export", "p", "out", "--format", "jsonl", "--columns", "trainer"],
+    ),
     "train": Pair(
         lambda: api.train("p", PARROT, {"gain": 0.25}, out="adapter"),
         ["train", "p", PARROT, "--set", "gain=0.25", "--out", "adapter"],

@@ -13,7 +13,7 @@ FLOORS = (
     ("errors", "canon", "cache", "shipped", "differences", "turns"),
     ("schemas", "outcome", "defects"),
     ("manifests",),
-    ("kernels", "store", "tokenizers", "models", "embedder", "teachers", "executors", "lease", "webpage"),
+    ("kernels", "store", "tokenizers", "models", "embedder", "teachers", "executors", "lease", "webpage", "streaming"),
     ("stage", "trainer"),
     ("stages",),
     ("registry",),
@@ -22,6 +22,7 @@ FLOORS = (
     ("work", "corpus", "readable"),
     ("walk",),
     ("runner", "training"),
+    ("statistics",),
     (
         "describing",
         "viewing",

@@ -70,8 +70,8 @@ def _synthetic_tag(figures: Figures) -> list[str]:
 
 def _data_files(figures: Figures) -> list[dict[str, str]]:
     """Where `datakit export` puts each split."""
-    files = [{"split": "train", "path": "train-*.parquet"}]
-    return [*files, {"split": "validation", "path": "validation-*.parquet"}] if figures.splits.get("val") else files
+    held_out = [told for name, told in (("val", "validation"), ("test", "test")) if figures.splits.get(name)]
+    return [{"split": split, "path": f"{split}-*.parquet"} for split in ("train", *held_out)]
 
 
 def _what(manifest: DatasetManifest, figures: Figures) -> str:
@@ -80,7 +80,7 @@ def _what(manifest: DatasetManifest, figures: Figures) -> str:
     for counted, rows in figures.languages:
         told = ", ".join(f"{pair('lang', lang)[0]} {number(count)}" for lang, count in rows)
         lines.append(f"Languages of its {KINDS[counted][0]}: {told}.")
-    if figures.splits.get("val"):
+    if len(figures.splits) > 1:
         told = ", ".join(f"{name} {number(count)}" for name, count in sorted(figures.splits.items()))
         lines.append(f"Splits: {told}; relatives of one document are always in the same split.")
     if figures.packing.get("fill") is not None:

@@ -18,6 +18,7 @@ from datakit.readable import TEXT_KINDS, is_source
 from datakit.schemas import Kind, text_view
 from datakit.stages.export.origins import COLUMNS as ORIGIN_COLUMNS
 from datakit.stages.export.origins import Origin, origins
+from datakit.statistics import seq_lens, suggested
 from datakit.store import Store
 
 if TYPE_CHECKING:
@@ -133,6 +134,9 @@ class Figures:
     tasks: dict[str, Counter[str]]
     tokens: dict[str, Any]
     packing: dict[str, Any]
+    seq_lens: list[dict[str, Any]] = field(default_factory=list)
+    """What packs of each length would lose (statistics.seq_lens), of the token shards that were looked at."""
+    suggested: int | None = None
     rules: list[Rule] = field(default_factory=list)
     choices: list[Choices] = field(default_factory=list)
     spent: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -154,6 +158,7 @@ def collect(manifest: DatasetManifest, store: Store) -> Figures:
     """All figures of a dataset version."""
     wordy = has_text(manifest.stages)
     last = {report.kind: report for report in wordy}
+    tried = _seq_lens(manifest, store)
     return Figures(
         funnel=_funnel(manifest.stages),
         lengths=_lengths(manifest, store),
@@ -169,6 +174,8 @@ def collect(manifest: DatasetManifest, store: Store) -> Figures:
         tasks=_tasks(store, last.get("example")),
         tokens=manifest.note("tokenize"),
         packing=manifest.note("pack"),
+        seq_lens=tried,
+        suggested=suggested(tried),
         rules=_rules(manifest.stages),
         choices=[found for report in manifest.stages if (found := _choices(report))],
         spent=[(report.id, report.notes["spent"]) for report in manifest.stages if "spent" in report.notes],
@@ -282,6 +289,16 @@ def _lengths(manifest: DatasetManifest, store: Store) -> list[LengthChart]:
         if any(one.rows for one in series):
             charts.append(LengthChart(f"lengths_{name}", series, seen, shards))
     return charts
+
+
+def _seq_lens(manifest: DatasetManifest, store: Store) -> list[dict[str, Any]]:
+    """What packs of each length would lose of the rows that left `tokenize`."""
+    import numpy as np
+
+    of_kind = [report for report in manifest.stages if report.kind == "tokens" and report.steps]
+    shards = spread(store.shards_of(of_kind[-1])) if of_kind else []
+    sizes = [_row_lengths(store, shard) for shard in shards]
+    return seq_lens(np.concatenate(sizes).astype(np.int64)) if sizes else []
 
 
 def _row_lengths(store: Store, shard: ShardRecord) -> np.ndarray:

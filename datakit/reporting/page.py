@@ -58,6 +58,8 @@ def render(page: Page) -> str:
         bar=charts.bar,
         spark=charts.spark,
         length_chart=charts.length_chart,
+        lost_chart=lost_chart,
+        fill_chart=fill_chart,
         loss_curve=charts.loss_curve,
         band_curve=charts.band_curve,
         marked=marked,
@@ -163,6 +165,24 @@ def table_rows(chart: LengthChart) -> list[tuple[str, list[int]]]:
             low, high = EDGES[place], EDGES[place + 1] - 1
             lines.append((f"{low:,}" if low == high else f"{low:,} – {high:,}", counts))
     return lines
+
+
+def lost_chart(figures: Figures) -> Markup:
+    """The share of the tokens that each seq_len would lose."""
+    bins = [
+        (str(one["seq_len"]), one["lost_if_dropped"], f"{one['seq_len']:,}: {one['lost_if_dropped']:.2%}")
+        for one in figures.seq_lens
+    ]
+    return charts.histogram("seq_lens", bins)
+
+
+def fill_chart(packing: dict[str, Any]) -> Markup:
+    """Packs by how full they are."""
+    bins = [
+        (f"{100 * low:g}%", float(packs), f"{low:.1%} – {high:.1%}: {packs:,}")
+        for low, high, packs in packing["fill_histogram"]
+    ]
+    return charts.histogram("fill_histogram", bins)
 
 
 def task_name(made_by: str) -> Markup:

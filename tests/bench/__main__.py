@@ -31,6 +31,7 @@ BENCHES = (
     ("select", "bench_select", [], ()),
     ("teacher", "bench_teacher", [], ()),
     ("tokens", "bench_tokens", [], ()),
+    ("pack", "bench_pack", ["--peer"], ()),
     ("train", "bench_train", [], ()),
     ("crash", "bench_crash", [], ()),
 )

@@ -20,12 +20,10 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from datakit.schemas import table_from_rows
 from tests.bench.peers import run_peer
@@ -162,36 +160,6 @@ def bench_chat(rows: int, seq_len: int = 2048) -> None:
     )  # fmt: skip
 
 
-def bench_pack(rows: int) -> None:
-    from datakit.kernels.packing import best_fit, lay_out
-    from datakit.runner import apply
-    from datakit.stages.pack import Pack
-
-    drawn = np.random.default_rng(0).lognormal(4.9, 0.75, rows)
-    lengths = np.clip(drawn, 8, 2048).astype(np.int64)
-    borders = np.concatenate(([0], np.cumsum(lengths)))
-    tokens = np.arange(borders[-1], dtype=np.int32) % 32000
-    best_fit(lengths[:10].astype(np.int32), 2048)
-    values = pa.LargeListArray.from_arrays(borders, tokens)
-    names = pa.array([f"{n:032x}" for n in range(rows)], pa.large_string())
-    columns = {"id": names, "source_id": names, "input_ids": values, "labels": values, "family": names}
-    table = pa.table({**columns, "split": pa.nulls(rows, pa.large_string())})
-    for seq_len in (2048, 8192):
-        apply(Pack(seq_len=seq_len), table.slice(0, 10))
-        pack_of, assign, _ = timed(partial(best_fit, lengths.astype(np.int32), seq_len))
-        order = np.argsort(pack_of, kind="stable")
-        edges = np.concatenate(([0], np.cumsum(np.bincount(pack_of)))).astype(np.int64)
-        lay_out(tokens, tokens, borders[:2], lengths[:2], np.array([0, 2]), seq_len, 0)
-        _, laid, _ = timed(partial(lay_out, tokens, tokens, borders[:-1][order], lengths[order], edges, seq_len, 0))
-        found, cpu, wall = timed(partial(apply, Pack(seq_len=seq_len), table))
-        assert found.notes["tokens"] == borders[-1]
-        assert found.notes["rows"] == rows
-        line(
-            "pack", rows=rows, seq_len=seq_len, assign_s=round(assign, 3), lay_out_s=round(laid, 3),
-            with_store_s=round(cpu, 2), wall_s=round(wall, 2), fill=found.notes["fill"], packs=found.notes["packs"],
-        )  # fmt: skip
-
-
 def main() -> None:
     given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     given.add_argument("--megabytes", type=float, default=38.0)
@@ -199,8 +167,6 @@ def main() -> None:
     given.add_argument("--rows", type=int, default=200_000)
     given.add_argument("--workers", type=int, default=1)
     chosen = given.parse_args()
-    if chosen.rows:
-        bench_pack(chosen.rows)
     if chosen.megabytes:
         bench_tokenize(texts_of(chosen.megabytes), chosen.workers)
     if chosen.chats:

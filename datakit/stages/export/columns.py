@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from datakit.schemas import schema_of
-from datakit.stage import Corpus
+from datakit.stage import Corpus, Shard
 from datakit.stages.export.origins import Origin, origins
 
 if TYPE_CHECKING:
@@ -34,16 +35,23 @@ class Survey:
     types: dict[str, pa.DataType] = field(default_factory=dict)
     filled: set[str] = field(default_factory=set)
 
+    longest: int = 0
+    """Most tokens of a row."""
+    hidden: frozenset[str] = frozenset()
+    """Columns that say where a row goes, and aren't written."""
+
     @classmethod
-    def of(cls, corpus: Corpus) -> Survey:
-        survey = cls()
+    def of(cls, corpus: Corpus, read: Callable[[Shard], pa.Table], hidden: frozenset[str] = frozenset()) -> Survey:
+        survey = cls(hidden=hidden)
         for shard in corpus.shards:
-            survey.add(shard.read())
+            survey.add(read(shard))
         if not corpus.shards:
             survey.add(schema_of(corpus.kind).empty_table())
         return survey
 
     def add(self, table: pa.Table) -> None:
+        import pyarrow.compute as pc
+
         self.rows += table.num_rows
         for name in table.column_names:
             column = table.column(name)
@@ -51,6 +59,8 @@ class Survey:
             self.types[name] = _wider(self.types[name], kind) if name in self.types else kind
             if column.null_count < len(column):
                 self.filled.add(name)
+        if "input_ids" in table.column_names:
+            self.longest = max(self.longest, pc.max(pc.list_value_length(table.column("input_ids"))).as_py() or 0)
         self.splits.update(split_names(table))
         self.origins.update(origins(table))
         for name, counts in (("lang", self.languages), ("licence", self.licences)):
@@ -61,7 +71,7 @@ class Survey:
         """The columns of every file: ids and text first, then the others as they came, the file's own columns last."""
         import pyarrow as pa
 
-        known = [name for name in self.types if name in self.filled or name in FIRST]
+        known = [name for name in self.types if (name in self.filled or name in FIRST) and name not in self.hidden]
         order = sorted(known, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST) + ("." in name))
         return pa.schema([(name, self.types[name]) for name in order])
 
