@@ -37,6 +37,12 @@ class TrainerConfig(BaseModel):
     seed: int = 0
     """Seed of the adapter's start and of the order of rows."""
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """A setting's help is one line, however its author broke it."""
+        for field in cls.model_fields.values():
+            field.description = " ".join((field.description or "").split())
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

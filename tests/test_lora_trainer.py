@@ -16,7 +16,7 @@ import torch
 from datakit_lora.batches import lay_out, read_rows
 from datakit_lora.config import LoraSettings
 from datakit_lora.loop import Progress, evaluate, learning_rate, train
-from datakit_lora.run import make_plan, prepare
+from datakit_lora.prepare import make_plan, prepare
 from datakit_lora.trainer import LoraTrainer
 
 from datakit.errors import ConfigError, TrainError
@@ -38,7 +38,7 @@ def _steps(base: Path, work: Fitting, **changes: Any) -> tuple[Progress, dict[st
     config = settings(base, **changes)
     engine, _ = prepare(resolve_base(str(base), work.cache), config, "cpu", config.dtype)
     rows, progress = read_rows(work.store.train), Progress()
-    train(engine, rows, make_plan(rows, config), config, progress, start=0, after_step=lambda done: None)
+    train(engine, rows, make_plan(rows, config), config, progress, start=0, after_step=lambda done: None, tell=print)
     return progress, {name: weight.detach().clone() for name, weight in engine.weights.items()}
 
 
@@ -58,7 +58,7 @@ def test_fit_lowers_the_held_out_loss_and_writes_a_whole_adapter(tiny_llama: Pat
     assert len(metrics["curve"]) == metrics["steps"]
     assert set(metrics["tokens_per_s"]) == {"slot", "real", "supervised"}
     assert set(artifact.files) >= {WEIGHTS, "adapter_config.json", "README.md", "tokenizer.json", "chat_template.jinja"}
-    assert sorted(os.listdir(work.out)) == sorted(artifact.files)
+    assert sorted(os.listdir(work.out)) == sorted([*artifact.files, "train.jsonl"])
     card = (work.out / "README.md").read_text(encoding="utf-8")
     assert artifact.dataset in card
     assert f"{metrics['eval_after']['nll']:.4f}" in card

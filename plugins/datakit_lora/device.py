@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from datakit.errors import ConfigError, Problem
-from datakit.models import DType
+from datakit.models import DType, FourBit
 from datakit_lora.config import LoraSettings
 
 
@@ -34,6 +34,11 @@ def choose_dtype(config: LoraSettings) -> DType:
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     able = torch.cpu.get_capabilities()
     return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
+
+
+def four_bit(config: LoraSettings) -> FourBit | None:
+    """How the base is held in 4 bits; None: it is not."""
+    return FourBit(config.four_bit, config.double_quant) if config.method == "qlora" else None
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def ours(task: Task, dtype: str) -> Course:
     from datakit_lora.batches import read_rows
     from datakit_lora.device import choose_dtype, cpu_threads
     from datakit_lora.loop import Progress, train
-    from datakit_lora.run import make_plan, prepare
+    from datakit_lora.prepare import make_plan, prepare
 
     from datakit.cache import cache_folder
     from datakit.models import resolve_base
@@ -212,7 +212,7 @@ def _course(trainer: Any, kind: str) -> Course:
 def _plan(task: Task) -> Plan:
     """Which rows each step sees: the same for all."""
     from datakit_lora.batches import read_rows
-    from datakit_lora.run import make_plan
+    from datakit_lora.prepare import make_plan
 
     return make_plan(read_rows(task.table()), task.settings("float32"))
 
