@@ -83,7 +83,10 @@ def _loss(model: Any, rows: list[dict[str, Any]]) -> float:
     return total / tokens
 
 
-@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT's own
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT's own, all four
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`:UserWarning")
+@pytest.mark.filterwarnings("ignore:You have requested `ensure_weight_tying`:UserWarning")
+@pytest.mark.filterwarnings("ignore:Unsupported layer type:UserWarning")
 @pytest.mark.parametrize("name", METHODS)
 def test_method_learns_and_opens_with_peft_alone_and_with_ours(tiny_llama: Path, tmp_path: Path, name: str) -> None:
     if "qlora" in name or "8-bit" in name:
@@ -97,12 +100,14 @@ def test_method_learns_and_opens_with_peft_alone_and_with_ours(tiny_llama: Path,
     asked = [[Message("user", f"{question} 0")] for question, _ in ASKED]
     rows = [[*turns, Message("assistant", answer)] for turns, (_, answer) in zip(asked, ASKED, strict=True)]
     tuned, base = ours.score(rows), ours.score(rows, adapter=False)
-    assert sum(one.nll for one in tuned) / sum(one.tokens for one in tuned) == pytest.approx(after, rel=2e-4)
+    # A CPU multiplies 4-bit weights by another kernel when no gradient is asked for.
+    close = 1e-3 if config.method == "qlora" else 1e-5
+    assert sum(one.nll for one in tuned) / sum(one.tokens for one in tuned) == pytest.approx(after, rel=close)
     assert sum(one.nll for one in tuned) < sum(one.nll for one in base)
     assert len(ours.generate(asked[:2], max_new_tokens=4)) == 2
     if config.method == "qlora":
         return  # PEFT alone would need the base in 4 bits; ours just showed that it gives the same loss
-    assert _loss(_opened_by_peft(work, config), work.store.val.to_pylist()) == pytest.approx(after, rel=2e-4)
+    assert _loss(_opened_by_peft(work, config), work.store.val.to_pylist()) == pytest.approx(after, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["lora", *SOFT])
@@ -121,7 +126,7 @@ def test_method_packed_loss_and_gradients_equal_those_of_documents_apart(
     for parts in ([rows], [[type(row)((piece,), 1, 1, 1)] for row in rows for piece in row.pieces]):
         total = sum(engine.losses.summed(lay_out(part, virtual)) for part in parts)
         total.backward()
-        found.append((float(total), {key: weight.grad.clone() for key, weight in engine.weights.items()}))
+        found.append((float(total.detach()), {key: weight.grad.clone() for key, weight in engine.weights.items()}))
         engine.optimizer.zero_grad()
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
     for key, slope in found[0][1].items():

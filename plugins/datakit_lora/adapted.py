@@ -82,7 +82,7 @@ class AdaptedModel:
         self.tokenizer.padding_side = "left"
         given = self.tokenizer(list(texts), return_tensors="pt", padding=True, add_special_tokens=False)
         given = {name: given[name].to(model.device) for name in ("input_ids", "attention_mask")}
-        with torch.inference_mode():
+        with torch.inference_mode(), hushed():
             out = model.generate(
                 **given,
                 max_new_tokens=max_new_tokens,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -68,12 +69,28 @@ def _in_float32(model: Any) -> None:
             weight.data = weight.data.float()
 
 
+HUSHED = (
+    # PEFT 0.21 about a name of transformers 5.23.
+    "`is_gradient_checkpointing` is deprecated",
+    # A head that shares its matrix is copied on purpose, and merging unties it; embeddings and head move together.
+    "Model has `tie_word_embeddings=True`",
+    "You have requested `ensure_weight_tying`",
+    # A norm layer is copied whole, whatever it is.
+    "Unsupported layer type",
+    # The way back to a plain adapter is our own.
+    "Using Rank-Stabilized LoRA with rank_pattern",
+    # Of a single prompt behind virtual tokens, positions are what PEFT counts anyway.
+    "Position ids are not supported for parameter efficient tuning",
+)
+"""Beginnings of PEFT's warnings that nobody can act on here."""
+
+
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Warnings off that nobody can act on: one of PEFT 0.21 about transformers 5.23, one about tied embeddings."""
+    """Those warnings off."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
-        warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`", category=UserWarning)
+        for beginning in HUSHED:
+            warnings.filterwarnings("ignore", message=re.escape(beginning))
         yield
 
 

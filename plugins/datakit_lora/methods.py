@@ -23,8 +23,8 @@ from datakit_lora.config import SOFT, LoraSettings
 
 STARTS: dict[str, Any] = {
     "zero": True, "gaussian": "gaussian", "orthogonal": "orthogonal", "pissa": "pissa", "olora": "olora",
-    # Both are drawn by an own pass after the adapter is on the base.
-    "eva": "eva", "loftq": True,
+    # Both are drawn after the adapter is on the base: starts.py.
+    "eva": True, "loftq": True,
 }  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def train_all(model: Any, config: LoraSettings) -> None:
 
 
 def _low_rank(model: Any, tokenizer: Any, config: LoraSettings) -> Any:
-    from peft import EvaConfig, LoraConfig
+    from peft import LoraConfig
 
     targets = _targets(model, config)
     for setting in ("rank_pattern", "alpha_pattern"):
@@ -66,8 +66,6 @@ def _low_rank(model: Any, tokenizer: Any, config: LoraSettings) -> Any:
         use_dora=config.dora,
         use_rslora=config.rslora,
         init_lora_weights=STARTS[config.init],
-        # 1: every layer keeps its rank, so that an adapter's size is what the plan says.
-        eva_config=EvaConfig(rho=1.0) if config.init == "eva" else None,
         target_modules=targets,
         layers_to_transform=layers_of(model, config),
         trainable_token_indices=_token_ids(tokenizer, config) or None,
