@@ -14,7 +14,7 @@ from typing import Any
 
 _HOMES = {
     "datakit.api": (
-        "check", "compare", "datasets", "drops", "evaluate", "export", "generate", "index", "init", "pii_redact",
+        "check", "compare", "datasets", "drops", "evaluate", "export", "generate", "index", "init", "merge", "pii_redact",
         "pii_scan", "plan", "plugins", "refresh", "report", "rethreshold", "run", "show", "train", "why",
     ),
     "datakit.errors": ("DatakitError", "ConfigError"),

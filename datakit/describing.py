@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -13,7 +14,37 @@ from datakit.stage import fields_of
 def describe_stage(use: str) -> dict[str, Any]:
     """What a stage does, what it takes, and every setting with type, default and help."""
     cls = stage_class(use)
-    settings = [
+    return {
+        "name": use,
+        "help": (cls.__doc__ or "").strip().split("\n")[0],
+        "takes": sorted(cls.takes),
+        "rules": list(cls.rules),
+        "settings": _settings(fields_of(cls)),
+    }
+
+
+def describe_plugin(group: str, entry: EntryPoint, *, settings: bool = False) -> dict[str, Any]:
+    """Where a plugin lies and what it is, with its settings if asked for; a broken one with its error."""
+    found: dict[str, Any] = {"kind": group, "name": entry.name, "class": entry.value, "help": "", "error": ""}
+    try:
+        loaded = entry.load()
+        found["help"] = (loaded.__doc__ or "").strip().split("\n")[0]
+        if settings:
+            fields = fields_of(loaded) if group == "stage" else getattr(_config_of(loaded), "model_fields", {})
+            found["settings"] = _settings(fields)
+    except Exception as error:  # a stranger's plugin may fail in any way; it is listed, not hidden
+        found["error"] = f"{type(error).__name__}: {error}"
+    return found
+
+
+def _config_of(loaded: Any) -> Any:
+    """The settings of a trainer; a teacher's are those of every teacher."""
+    return getattr(loaded, "Config", None)
+
+
+def _settings(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every field with type, default and help."""
+    return [
         {
             "name": name,
             "type": _type_name(info.annotation),
@@ -21,25 +52,8 @@ def describe_stage(use: str) -> dict[str, Any]:
             "required": info.is_required(),
             "help": info.description or "",
         }
-        for name, info in fields_of(cls).items()
+        for name, info in fields.items()
     ]
-    return {
-        "name": use,
-        "help": (cls.__doc__ or "").strip().split("\n")[0],
-        "takes": sorted(cls.takes),
-        "rules": list(cls.rules),
-        "settings": settings,
-    }
-
-
-def describe_plugin(group: str, entry: EntryPoint) -> dict[str, Any]:
-    """Where a plugin lies and what it is; a broken one with its error."""
-    found: dict[str, Any] = {"kind": group, "name": entry.name, "class": entry.value, "help": "", "error": ""}
-    try:
-        found["help"] = (entry.load().__doc__ or "").strip().split("\n")[0]
-    except Exception as error:  # a stranger's plugin may fail in any way; it is listed, not hidden
-        found["error"] = f"{type(error).__name__}: {error}"
-    return found
 
 
 def _type_name(annotation: Any) -> str:

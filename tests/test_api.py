@@ -125,6 +125,7 @@ PAIRS = {
         lambda: api.train("p", PARROT, {"gain": 0.25}, out="adapter"),
         ["train", "p", PARROT, "--set", "gain=0.25", "--out", "adapter"],
     ),
+    "merge": Pair(lambda: api.merge("trained", "merged"), ["merge", "trained", "merged"]),
     "evaluate": Pair(
         lambda: api.evaluate("trained", rows="heldout.jsonl", samples=1),
         ["evaluate", "trained", "--rows", "heldout.jsonl", "--samples", "1"],

@@ -57,9 +57,7 @@ def test_blocks_changing_one_document_leaves_its_neighbours_bitwise_alone(ready:
     docs = [ids for ids, _ in documents(tokenizer, 3)]
     changed = [docs[0], [7] * len(docs[1]), docs[2]]
     with torch.no_grad():
-        before, after = (
-            _hidden(model, some)[0].split([len(d) for d in docs]) for some in (docs, changed)
-        )
+        before, after = (_hidden(model, some)[0].split([len(d) for d in docs]) for some in (docs, changed))
     assert torch.equal(before[0], after[0])
     assert torch.equal(before[2], after[2])
     assert not torch.equal(before[1], after[1])
@@ -94,9 +92,7 @@ class _LeakyBackbone:
         self.backbone = backbone
 
     def __call__(self, *, input_ids: torch.Tensor, documents: Documents, **call: Any) -> Any:
-        return self.backbone(
-            input_ids=input_ids, documents=Documents((input_ids.shape[1],), input_ids.device), **call
-        )
+        return self.backbone(input_ids=input_ids, documents=Documents((input_ids.shape[1],), input_ids.device), **call)
 
 
 def test_prove_isolation_passes_ours_and_refuses_a_leak(ready: tuple[Any, Any]) -> None:

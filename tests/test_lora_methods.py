@@ -1,4 +1,4 @@
-"""Every method: it learns, PEFT alone opens what it wrote, ours opens it too, and packed rows mean what rows apart mean."""
+"""Every method: it learns, PEFT alone opens what it wrote, ours opens it too, packed rows mean what rows apart mean."""
 
 from __future__ import annotations
 
@@ -100,9 +100,7 @@ def test_method_learns_and_opens_with_peft_alone_and_with_ours(tiny_llama: Path,
     asked = [[Message("user", f"{question} 0")] for question, _ in ASKED]
     rows = [[*turns, Message("assistant", answer)] for turns, (_, answer) in zip(asked, ASKED, strict=True)]
     tuned, base = ours.score(rows), ours.score(rows, adapter=False)
-    # A CPU multiplies 4-bit weights by another kernel when no gradient is asked for.
-    close = 1e-3 if config.method == "qlora" else 1e-5
-    assert sum(one.nll for one in tuned) / sum(one.tokens for one in tuned) == pytest.approx(after, rel=close)
+    assert sum(one.nll for one in tuned) / sum(one.tokens for one in tuned) == pytest.approx(after, rel=1e-5)
     assert sum(one.nll for one in tuned) < sum(one.nll for one in base)
     assert len(ours.generate(asked[:2], max_new_tokens=4)) == 2
     if config.method == "qlora":

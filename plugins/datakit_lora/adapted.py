@@ -23,6 +23,7 @@ from datakit_lora.adapter import hushed
 from datakit_lora.config import LoraSettings
 from datakit_lora.conversation import Turns, labelled, render
 from datakit_lora.device import choose_device, choose_dtype, computing_in, four_bit
+from datakit_lora.loop import set_training
 
 PROMPTS_A_BATCH = 8
 """Prompts that are generated together; sorted by length first, so little of it is padding."""
@@ -125,9 +126,11 @@ def opened(folder: str, base: Path, settings: LoraSettings, dtype: DType, device
         model, _ = load_base(base, dtype=dtype, device=device, quantize=four_bit(settings))
         with hushed():
             adapted = PeftModel.from_pretrained(model, folder)
+        # Not `eval()`: 4-bit layers would change to a kernel that computes in bfloat16, and the losses with it.
+        set_training(adapted, False)
     except (OSError, ValueError, RuntimeError) as error:
         raise TrainError("the adapter can't be opened", where=folder, fix="train it again") from error
-    return AdaptedModel(adapted.eval(), tokenizer, dtype)
+    return AdaptedModel(adapted, tokenizer, dtype)
 
 
 def _tokenizer(folder: str) -> Any:

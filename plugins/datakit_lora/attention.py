@@ -152,7 +152,9 @@ def attend(
     prefix = documents.prefix[module.layer_idx] if documents.prefix is not None else None
     short = query.dtype
     with torch.autocast(query.device.type, enabled=False):
-        found = kernel(query, key, value, documents, window=sliding_window, scale=scaling, dropout=dropout, before=prefix)
+        found = kernel(
+            query, key, value, documents, window=sliding_window, scale=scaling, dropout=dropout, before=prefix
+        )
     return found.to(short), None
 
 
@@ -254,8 +256,9 @@ def varlen(
     q, k, v = (part[0].transpose(0, 1) for part in (query, key, value))
     sizes = (documents.bounds, documents.bounds, documents.longest, documents.longest)
     back = (-1 if window is None else window - 1, 0)
-    found = varlen_attn(q, k, v, *sizes, scale=scale, window_size=back, enable_gqa=q.shape[1] != k.shape[1])
-    return found[None]  # type: ignore[index]
+    grouped = q.shape[1] != k.shape[1]
+    found: Any = varlen_attn(q, k, v, *sizes, scale=scale, window_size=back, enable_gqa=grouped)
+    return found[None]
 
 
 def flash(
@@ -281,7 +284,13 @@ def flash(
     return found[None]
 
 
-KERNELS = {"blocks": blocks, "sdpa": masked, "flex": flex, "varlen": varlen, "flash": flash}
+KERNELS: dict[str, Callable[..., torch.Tensor]] = {
+    "blocks": blocks,
+    "sdpa": masked,
+    "flex": flex,
+    "varlen": varlen,
+    "flash": flash,
+}
 
 
 def _sdpa(

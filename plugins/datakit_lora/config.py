@@ -20,11 +20,11 @@ RATES: dict[str, float] = {
     "lora": 2e-4, "qlora": 2e-4, "ia3": 5e-3, "prefix": 1e-2, "prompt": 3e-2, "ptuning": 5e-3, "head": 5e-4,
     "norms": 1e-3, "full": 2e-5,
 }  # fmt: skip
-"""Highest learning rate of each method. LoRA: ten times full fine-tuning's (LoRA Without Regret). Few weights need more:
-IA3 3e-3 to 3e-2 (Liu et al., 2205.05638), prompt tuning 0.3 with Adafactor (Lester et al., 2104.08691), prefix tuning
-1e-3 to 1e-2 (PEFT's method comparison)."""
+"""Highest learning rate of each method. LoRA: ten times full fine-tuning's (LoRA Without Regret). Few weights need
+more: IA3 3e-3 to 3e-2 (Liu et al., 2205.05638), prompt tuning 0.3 with Adafactor (Lester et al., 2104.08691), prefix
+tuning 1e-3 to 1e-2 (PEFT's method comparison)."""
 GENTLER = 0.25
-"""A preference objective takes this share of a method's rate: it pushes on whole answers, and the base drifts sooner."""
+"""A preference objective takes this share of a method's rate: it pushes on whole answers, the base drifts sooner."""
 LOW_RANK = frozenset({"lora", "qlora"})
 SOFT = frozenset({"prefix", "prompt", "ptuning"})
 LOW_RANK_ONLY = ("dora", "rslora", "lora_plus", "init", "rank_pattern", "alpha_pattern", "train_tokens", "dropout")
@@ -109,7 +109,7 @@ class LoraSettings(TrainerConfig):
     """With `gradient_checkpointing`: hold the layer borders in CPU memory; for very long rows on a GPU."""
     attention: Literal["auto", "blocks", "sdpa", "flex", "varlen", "flash"] = "auto"
     """How documents in a packed row are kept apart: `blocks` one call a document; `sdpa` one call with a mask (memory
-    grows with the square of a batch); `flex`, `varlen`, `flash` one kernel on a GPU. `auto` takes the fastest there is."""
+    grows with the square of a batch); `flex`, `varlen`, `flash` one kernel on a GPU. `auto` takes the fastest."""
     compile: bool = False
     """Compile the layers with torch.compile: faster on a GPU after a cold start of a minute or more, which is told."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -152,7 +152,7 @@ class LoraSettings(TrainerConfig):
         rules = {
             f"{', '.join(foreign)}: only with method: lora or qlora, not {self.method}": bool(foreign),
             "init: loftq makes up for 4 bits: set method: qlora": self.init == "loftq" and self.method != "qlora",
-            f"init: {self.init} changes the base's weights, which 4 bits don't allow: set method: lora, or init: loftq": (
+            f"init: {self.init} changes the base's weights, 4 bits don't allow it: method: lora, or init: loftq": (
                 self.init in ("pissa", "olora") and self.method == "qlora"
             ),
             f"init: {self.init} doesn't go with dora: choose one": self.dora and self.init not in ("zero", "gaussian"),

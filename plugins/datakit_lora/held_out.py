@@ -1,13 +1,15 @@
 """What the held-out rows say: loss, perplexity and bits per byte, all rows and by language; and the loss of every row.
 
-Bits per byte divide by the UTF-8 bytes of the learned text, so two tokenizers can be compared; perplexity can't. A row's
-language is told by its learned letters: `ko` if more of them are Hangul than Latin, else `en`, `other` without either.
+Bits per byte divide by the UTF-8 bytes of the learned text, so two tokenizers can be compared; perplexity can't. A
+row's language is told by its learned letters: `ko` where Hangul is at least a third of Hangul and Latin together (a
+syllable says what two or three Latin letters say), else `en`; `other` without either.
 The figures don't depend on how rows were packed or put into batches.
 """
 
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HANGUL = (("\u1100", "\u11ff"), ("\u3130", "\u318f"), ("\uac00", "\ud7a3"))
-"""Jamo (of decomposed text), compatibility jamo, syllables."""
+"""Jamo, compatibility jamo, syllables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class HeldOut:
 def held_out(rows: Sequence[Row], tokenizer: Any) -> HeldOut:
     """Prepare rows for `measure`."""
     texts = [tokenizer.decode(_learned(piece), skip_special_tokens=True) for row in rows for piece in row.pieces]
-    return HeldOut(list(rows), [len(text.encode("utf-8", "replace")) for text in texts], [language_of(t) for t in texts])
+    sizes = [len(text.encode("utf-8", "replace")) for text in texts]
+    return HeldOut(list(rows), sizes, [language_of(text) for text in texts])
 
 
 def _learned(piece: Piece) -> list[int]:
@@ -45,7 +48,8 @@ def _learned(piece: Piece) -> list[int]:
 
 
 def language_of(text: str) -> str:
-    """`ko`, `en` or `other`, by what most letters are; a decomposed Korean syllable is two or three letters of it."""
+    """`ko`, `en` or `other`, by its letters; decomposed Korean counts the same as composed."""
+    text = unicodedata.normalize("NFC", text)
     korean = sum(any(first <= letter <= last for first, last in HANGUL) for letter in text)
     latin = sum(letter.isascii() and letter.isalpha() for letter in text)
     return "other" if not korean and not latin else "ko" if 2 * korean > latin else "en"
@@ -61,7 +65,7 @@ def measure(engine: Engine, held: HeldOut, rows_a_batch: int) -> dict[str, Any]:
         groups[language].append(place)
     told = _figures([*range(len(losses))], losses, held)
     if len(groups) > 1:
-        told["by_language"] = {language: _figures(places, losses, held) for language, places in sorted(groups.items())}
+        told["by_language"] = {name: _figures(places, losses, held) for name, places in sorted(groups.items())}
     return told
 
 
@@ -74,7 +78,7 @@ def _figures(places: Sequence[int], losses: Sequence[tuple[float, int]], held: H
 
 
 def _preferred(engine: Engine, objective: Preference, held: HeldOut, rows_a_batch: int) -> dict[str, Any]:
-    """Of preferences: mean loss a pair, the share of pairs with the chosen answer ahead of the base, the mean margin."""
+    """Of preferences: mean loss a pair, the share of pairs where the chosen answer gained on the base, mean margin."""
     found: list[float] = []
     with measuring(engine):
         for start in range(0, len(held.rows), rows_a_batch):
@@ -115,5 +119,3 @@ def write_row_losses(
         "loss_after": pa.array([nll / tokens for nll, tokens in after], pa.float64()),
     }
     pq.write_table(pa.table(columns), path)
-
-

@@ -1,4 +1,4 @@
-"""Where the figures of a run go: train.jsonl beside the adapter always; TensorBoard, W&B, trackio where they are asked for.
+"""Where the figures of a run go: train.jsonl beside the adapter always; TensorBoard, W&B, trackio where asked for.
 
 A line is one step or one evaluation. A run that goes on from a checkpoint drops the lines behind it first, so a step
 stands there once. Seconds and speeds are in it, so it is no part of what equal runs have equal.

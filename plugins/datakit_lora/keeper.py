@@ -75,7 +75,9 @@ class Keeper:
         """What stands between two steps; True ends the run."""
         told = progress.curve[-1]
         figures = self.speed.figures(progress)
-        self.job.report(Event("train", done, self.plan.steps, {"loss": told["loss"], "lr": told["lr"], **figures.short}))
+        self.job.report(
+            Event("train", done, self.plan.steps, {"loss": told["loss"], "lr": told["lr"], **figures.short})
+        )
         book.log("step", done, {**told, **figures.full})
         if spiked(progress.curve):
             self._alarm(progress, done, "loss spike", f"step {done}: the loss jumped to {told['loss']:.3g}")
@@ -107,7 +109,9 @@ class Keeper:
     def _stop(self, done: int, progress: Progress, trained: Trained) -> None:
         if self.config.checkpoint_every:
             self._save(done, progress, trained)
-        kept = "its checkpoint is kept" if self.config.checkpoint_every else "without a checkpoint (checkpoint_every: 0)"
+        kept = (
+            "its checkpoint is kept" if self.config.checkpoint_every else "without a checkpoint (checkpoint_every: 0)"
+        )
         raise TrainError(
             f"asked to stop (SIGTERM) after step {done} of {self.plan.steps}: {kept}",
             where=str(self.job.out),
@@ -133,4 +137,3 @@ class Keeper:
         if self.shelf.weights(int(best["step"]), trained):
             progress.evals.append(dict(best))
             self.job.tell(f"kept the adapter of step {best['step']}, the best held-out loss ({best['nll']:.4f})")
-

@@ -36,6 +36,7 @@ CUDA_CONTEXT = 600 * 2**20
 SCALE_BYTES = {True: 0.127 / 8, False: 0.5 / 8}
 """Bytes of scales a 4-bit weight, with double quantisation and without (Dettmers et al., 2305.14314, section 3)."""
 STATE_BYTES = {"adamw": 8.0, "adamw8bit": 2.03, "paged_adamw8bit": 2.03}
+PROBE_TOKENS = 1024
 ROOM = 0.9
 """Share of the free memory that a plan may fill: allocators leave holes."""
 
@@ -95,18 +96,20 @@ def plan_memory(
         weights = _weight_bytes(model, config)
         adapted = _adapted(model, config)
     trained = sum(weight.numel() for weight in adapted.parameters() if weight.requires_grad)
-    kept = _kept(adapted, model, config, dtype, _lengths(rows, tokens))
+    # What is kept grows with the tokens alone, so a line of some of them says what all of them need.
+    probe = min(tokens, PROBE_TOKENS)
+    a_token = max(1, _kept(adapted, model, config, dtype, _lengths(rows, probe)) // probe)
     return MemoryPlan(
         weights=weights,
         # `full`: what is trained is the base, counted as weights already; its gradients are not.
         adapter=trained * (4 if config.method == "full" else 8),
         optimiser=int(trained * STATE_BYTES[config.optimizer]),
-        activations=kept,
+        activations=a_token * tokens,
         logits=TILE * int(model.config.vocab_size) * (4 if dtype == "float32" else 6),
         process=CUDA_CONTEXT if device == "cuda" else _resident(),
         trained_parameters=trained,
         micro_batch_tokens=tokens,
-        bytes_a_token=max(1, kept // tokens),
+        bytes_a_token=a_token,
         free=free_memory(device),
         device=device,
         dtype=dtype,
@@ -121,11 +124,10 @@ def _lengths(rows: Sequence[Row], tokens: int) -> tuple[int, ...]:
     """Documents of a full micro-batch: as long as the rows' own are, one long one without rows."""
     lengths = [len(piece.input_ids) for row in rows for piece in row.pieces] or [tokens]
     found: list[int] = []
-    for place in range(tokens):
-        length = min(lengths[place % len(lengths)], tokens - sum(found))
-        if not length:
-            break
-        found.append(length)
+    left = tokens
+    while left:
+        found.append(min(lengths[len(found) % len(lengths)], left))
+        left -= found[-1]
     return tuple(found)
 
 

@@ -1,13 +1,13 @@
 """Which weights a method trains: each as PEFT's own configuration, so that PEFT alone opens what was trained.
 
-    lora qlora   low-rank matrices beside the linear layers (rank and alpha patterns, DoRA, rsLoRA, six ways to start)
-    ia3          one factor a channel of keys, values and the inner feed-forward layer
-    prefix       keys and values before each document, in every layer         (starts at zero: close to the base)
-    prompt       input vectors before each document                           (starts at vectors of random known tokens)
-    ptuning      the same, made by a small network
-    head, norms  the output layer, or the norm layers, whole: PEFT's LN tuning copies any layer and trains the copy, so a
-                 head that shares its matrix with the embeddings leaves those alone
-    full         every weight; no PEFT, the result is a whole model
+lora qlora   low-rank matrices beside the linear layers (rank and alpha patterns, DoRA, rsLoRA, six ways to start)
+ia3          one factor a channel of keys, values and the inner feed-forward layer
+prefix       keys and values before each document, in every layer         (starts at zero: close to the base)
+prompt       input vectors before each document                           (starts at vectors of random known tokens)
+ptuning      the same, made by a small network
+head, norms  the output layer, or the norm layers, whole: PEFT's LN tuning copies any layer and trains the copy, so a
+             head that shares its matrix with the embeddings leaves those alone
+full         every weight; no PEFT, the result is a whole model
 """
 
 from __future__ import annotations

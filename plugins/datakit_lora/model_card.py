@@ -122,7 +122,17 @@ def _one_line(text: str) -> str:
 
 def _settings(settings: LoraSettings) -> dict[str, Any]:
     """What differs from the defaults, and the few that everybody asks for."""
-    always = ("method", "objective", "rank", "alpha", "target_modules", "batch_tokens", "accumulation", "epochs", "seed")
+    always = (
+        "method",
+        "objective",
+        "rank",
+        "alpha",
+        "target_modules",
+        "batch_tokens",
+        "accumulation",
+        "epochs",
+        "seed",
+    )
     fields = type(settings).model_fields
     told = {"learning_rate": settings.rate}
     for name, field in fields.items():
@@ -143,8 +153,8 @@ def _quantised_note(settings: LoraSettings) -> list[str]:
     if settings.method != "qlora":
         return []
     return [
-        f"It was trained on the base in 4 bits ({settings.four_bit.upper()}). On the unquantised base it answers a little",
-        "differently; merge it into the 4-bit base after `dequantize()`, not into the original weights.",
+        f"It was trained on the base in 4 bits ({settings.four_bit.upper()}). On the unquantised base it answers",
+        "a little differently; `datakit merge` puts it into what those 4 bits stand for, which is what it fits.",
         "",
     ]
 

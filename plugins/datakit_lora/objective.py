@@ -116,7 +116,9 @@ def read_pairs(table: pa.Table, tokenizer: Any) -> list[Row]:
     import numpy as np
 
     if not {"messages", "chosen", "rejected"} <= set(table.schema.names):
-        raise TrainError("the dataset has no preference rows", fix="rows need `chosen` and `rejected`; or objective: sft")
+        raise TrainError(
+            "the dataset has no preference rows", fix="rows need `chosen` and `rejected`; or objective: sft"
+        )
     rows = []
     for one in table.select(["id", "messages", "chosen", "rejected"]).to_pylist():
         if not one["chosen"] or not one["rejected"]:

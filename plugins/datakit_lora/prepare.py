@@ -39,9 +39,7 @@ def prepare(
     with torch.no_grad(), computing_in(dtype, model):
         if config.objective == "dpo":
             objective = Preference(config.beta, references(bare, rows, len(first) or 1))
-        adapted = with_adapter(
-            model, tokenizer, config, folder=base.folder, probe=lambda: bare.hidden(lay_out(first))
-        )
+        adapted = with_adapter(model, tokenizer, config, folder=base.folder, probe=lambda: bare.hidden(lay_out(first)))
     return _engine(adapted, config, dtype, objective), tokenizer
 
 

@@ -21,7 +21,7 @@ from datakit.trainer import Event, TrainJob
 from datakit_lora.adapted import AdaptedModel
 from datakit_lora.adapter import write_adapter
 from datakit_lora.attention import PREFIX
-from datakit_lora.batches import Plan, Row, read_rows
+from datakit_lora.batches import Row, read_rows
 from datakit_lora.checkpoint import Shelf, forget_checkpoints
 from datakit_lora.checks import learnable, refuse_foreign_rows, refuse_other_tokenizer
 from datakit_lora.config import LoraSettings
@@ -74,6 +74,13 @@ def run(dataset: DatasetManifest, config: LoraSettings, job: TrainJob) -> Adapte
         rows, held = rows_of(dataset, config, job, base)
         refuse_foreign_rows([*rows, *held], base_settings(base.folder))
         return _fit(dataset, config, job, base, rows, held, threads, sign)
+
+
+def plan(dataset: DatasetManifest, config: LoraSettings, job: TrainJob) -> dict[str, Any]:
+    """The memory plan of a run, by its own rows; the base is resolved, its weights are not read."""
+    base = resolve_base(config.base, job.cache)
+    rows, _ = rows_of(dataset, config, job, base)
+    return plan_memory(base.folder, config, choose_device(config), choose_dtype(config), rows).as_json()
 
 
 def rows_of(

@@ -1,8 +1,8 @@
 """Where an adapter starts when not at zero: from activations (EVA), from what 4 bits lost (LoftQ), and the way back.
 
 PiSSA and OLoRA move a part of the base's weights into the adapter, so such an adapter fits a changed base only. It is
-written as a plain one: (B A - B0 A0) has twice the rank and fits the base as everybody has it. All starts are drawn from
-the seed and the first rows, so an interrupted run finds the same one again.
+written as a plain one: (B A - B0 A0) has twice the rank and fits the base as everybody has it. All starts are drawn
+from the seed and the first rows, so an interrupted run finds the same one again.
 """
 
 from __future__ import annotations
@@ -94,7 +94,10 @@ def _read(file: Path, name: str) -> torch.Tensor:
 def start_of(model: Any) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """Copies of A and B as they are now, on the CPU; {name of the layer: (A0, B0)}."""
     return {
-        name: tuple(side["default"].weight.detach().cpu().clone() for side in (part.lora_A, part.lora_B))  # type: ignore[misc]
+        name: (
+            part.lora_A["default"].weight.detach().cpu().clone(),
+            part.lora_B["default"].weight.detach().cpu().clone(),
+        )
         for name, part in low_rank_layers(model)
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 LOOK_BACK = 16
@@ -24,7 +25,7 @@ def spiked(curve: Sequence[dict[str, float]]) -> bool:
 def overfits(evals: Sequence[dict[str, Any]], curve: Sequence[dict[str, float]]) -> bool:
     """Whether the held-out loss rose in the last evaluations while what is learned got better."""
     last = evals[-TURNS - 1 :]
-    if len(last) <= TURNS or not all(later["nll"] > sooner["nll"] for sooner, later in zip(last, last[1:], strict=False)):
+    if len(last) <= TURNS or not all(later["nll"] > sooner["nll"] for sooner, later in pairwise(last)):
         return False
     since = [told["loss"] for told in curve if told["step"] > last[0]["step"]]
     half = len(since) // 2
