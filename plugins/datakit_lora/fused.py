@@ -1,21 +1,54 @@
-"""LoRA's linear layer as one step of autograd: y = x W' + s (x A') B', with nothing kept but x and x A'.
+"""LoRA's linear layers as one step of autograd, and a whole feed-forward layer as one: less kept, fewer passes.
+
+    LowRank   y = x W' + s (x A') B', keeping x and x A'
+    GatedMlp  down(silu(gate(x)) * up(x)), keeping x, gate(x), up(x) and the three small products
 
 PEFT's layer is four products, a scaling and an addition, each a pass over memory with a node of its own; here the
-additions ride on the products (addmm), forward and backward, and W gets no gradient. The forward pass is bitwise the
-same in float32; gradients differ by the order of two additions. Only a plain float adapter is replaced: DoRA, dropout,
-4-bit bases and an adapter that is switched off keep PEFT's own path.
+additions ride on the products (addmm), forward and backward, and W gets no gradient. The feed-forward layer computes
+silu(gate) * up once more on the way back instead of keeping it twice: of a Llama's activations a third. Sums are the
+same numbers in the same number type; only the order of additions differs. Only plain float adapters are replaced: DoRA,
+dropout, 4-bit bases and an adapter that is switched off keep PEFT's own path.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 
+GATED = ("gate_proj", "up_proj", "down_proj")
+Grads = tuple[torch.Tensor | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """One layer: weight [out, in], bias [out] or None, a [r, in], b [out, r], in one number type."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    a: torch.Tensor
+    b: torch.Tensor
+    scale: float
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(y, x A') of x [n, in]."""
+        inner = x @ self.a.T
+        return torch.nn.functional.linear(x, self.weight, self.bias).addmm_(inner, self.b.T, alpha=self.scale), inner
+
+    def backward(
+        self, slope: torch.Tensor, x: torch.Tensor, inner: torch.Tensor, wanted: bool
+    ) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
+        """Gradients of x (if wanted), a and b."""
+        back = (slope @ self.b).mul_(self.scale)
+        for_b = (slope.T @ inner).mul_(self.scale)
+        for_x = (slope @ self.weight).addmm_(back, self.a) if wanted else None
+        return for_x, back.T @ x, for_b
+
 
 class LowRank(torch.autograd.Function):
-    """x [n, in], weight [out, in], bias [out] or None, a [r, in], b [out, r] -> [n, out]."""
+    """x [n, in], weight, bias, a, b, scale -> [n, out]."""
 
     @staticmethod
     def forward(
@@ -29,43 +62,81 @@ class LowRank(torch.autograd.Function):
     ) -> torch.Tensor:
         """In the number type of the weight."""
         kind = weight.dtype
-        x, low_a, low_b = x.to(kind), a.to(kind), b.to(kind)
-        inner = x @ low_a.T
-        y = torch.nn.functional.linear(x, weight, bias).addmm_(inner, low_b.T, alpha=scale)
-        ctx.save_for_backward(x, inner, weight, low_a, low_b)
+        layer = Weights(weight, bias, a.to(kind), b.to(kind), scale)
+        x = x.to(kind)
+        y, inner = layer.forward(x)
+        ctx.save_for_backward(x, inner, weight, layer.a, layer.b)
         ctx.scale, ctx.kinds = scale, (a.dtype, b.dtype)
         return y
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, *grads: torch.Tensor) -> Grads:
         """Gradients of x, a and b."""
         x, inner, weight, a, b = ctx.saved_tensors
-        slope = grads[0].to(weight.dtype)
-        back = (slope @ b).mul_(ctx.scale)
-        for_b = (slope.T @ inner).mul_(ctx.scale).to(ctx.kinds[1])
-        for_a = (back.T @ x).to(ctx.kinds[0])
+        layer = Weights(weight, None, a, b, ctx.scale)
         # The lowest layers' inputs need none: nothing below them is trained.
-        for_x = (slope @ weight).addmm_(back, a) if ctx.needs_input_grad[0] else None
-        return for_x, None, None, for_a, for_b, None
+        for_x, for_a, for_b = layer.backward(grads[0].to(weight.dtype), x, inner, ctx.needs_input_grad[0])
+        return for_x, None, None, for_a.to(ctx.kinds[0]), for_b.to(ctx.kinds[1]), None
+
+
+class GatedMlp(torch.autograd.Function):
+    """x [n, width]; a and b of gate, up and down; their frozen weights and scales -> [n, width]."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, frozen: tuple[Any, ...], *trained: torch.Tensor) -> torch.Tensor:
+        """In the number type of the weights."""
+        kind = frozen[0][0].dtype
+        short = [matrix.to(kind) for matrix in trained]
+        layers = [Weights(*frozen[n][:2], short[2 * n], short[2 * n + 1], frozen[n][2]) for n in range(3)]
+        x = x.to(kind)
+        gate, inner_gate = layers[0].forward(x)
+        up, inner_up = layers[1].forward(x)
+        y, inner_down = layers[2].forward(torch.nn.functional.silu(gate).mul_(up))
+        ctx.save_for_backward(x, gate, up, inner_gate, inner_up, inner_down, *short)
+        ctx.frozen, ctx.kinds = frozen, [matrix.dtype for matrix in trained]
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> Grads:
+        """Gradients of x and of the six small matrices."""
+        x, gate, up, inner_gate, inner_up, inner_down, *short = ctx.saved_tensors
+        layers = [Weights(*ctx.frozen[n][:2], short[2 * n], short[2 * n + 1], ctx.frozen[n][2]) for n in range(3)]
+        bent = torch.nn.functional.silu(gate)
+        back, *down = layers[2].backward(grads[0].to(gate.dtype), bent * up, inner_down, True)
+        assert back is not None
+        from_up, *upper = layers[1].backward(back * bent, x, inner_up, ctx.needs_input_grad[0])
+        slope = torch.ops.aten.silu_backward(back.mul_(up), gate)
+        from_gate, *gated = layers[0].backward(slope, x, inner_gate, ctx.needs_input_grad[0])
+        for_x = from_gate.add_(from_up) if from_gate is not None and from_up is not None else None
+        found = [matrix.to(kind) for matrix, kind in zip((*gated, *upper, *down), ctx.kinds, strict=True)]
+        return for_x, None, *found
 
 
 def fuse(model: Any) -> int:
-    """Give every plain LoRA layer of a PEFT model this step; how many there were."""
+    """Give the plain LoRA layers of a PEFT model these steps; how many linear layers there were."""
     from peft.tuners.lora import Linear
 
-    count = 0
+    plain = {id(part) for part in model.modules() if type(part) is Linear and _is_plain(part)}
     for part in model.modules():
-        if type(part) is Linear and _is_plain(part):
-            setattr(part, "forward", partial(_forward, part, part.forward))  # noqa: B010  # the instance's own
-            count += 1
-    return count
+        if id(part) in plain:
+            _put(part, _linear)
+        elif all(id(getattr(part, name, None)) in plain for name in GATED) and _is_silu(getattr(part, "act_fn", None)):
+            _put(part, _gated)
+    return len(plain)
+
+
+def _is_silu(bend: Any) -> bool:
+    return type(bend).__name__ in ("SiLUActivation", "SiLU")
+
+
+def _put(part: Any, step: Any) -> None:
+    setattr(part, "forward", partial(step, part, part.forward))  # noqa: B010  # the instance's own
 
 
 def _is_plain(part: Any) -> bool:
-    names = list(part.lora_A)
     base = part.get_base_layer()
     return (
-        names == ["default"]
+        list(part.lora_A) == ["default"]
         and type(base) is torch.nn.Linear
         and not part.lora_variant
         and part.lora_B["default"].bias is None
@@ -73,11 +144,25 @@ def _is_plain(part: Any) -> bool:
     )
 
 
-def _forward(part: Any, other: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-    if args or kwargs or part.disable_adapters or part.merged:
+def _is_off(part: Any) -> bool:
+    return bool(part.disable_adapters or part.merged)
+
+
+def _linear(part: Any, other: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    if args or kwargs or _is_off(part):
         return other(x, *args, **kwargs)
     base = part.get_base_layer()
-    flat = x.reshape(-1, x.shape[-1])
     a, b = part.lora_A["default"].weight, part.lora_B["default"].weight
-    y = LowRank.apply(flat, base.weight, base.bias, a, b, part.scaling["default"])
-    return y.view(*x.shape[:-1], y.shape[-1])
+    flat = x.reshape(-1, x.shape[-1])
+    return LowRank.apply(flat, base.weight, base.bias, a, b, part.scaling["default"]).view(*x.shape[:-1], -1)
+
+
+def _gated(part: Any, other: Any, x: torch.Tensor) -> torch.Tensor:
+    layers = [part.gate_proj, part.up_proj, part.down_proj]
+    if any(map(_is_off, layers)):
+        return other(x)
+    frozen = tuple(
+        (layer.get_base_layer().weight, layer.get_base_layer().bias, layer.scaling["default"]) for layer in layers
+    )
+    trained = [side["default"].weight for layer in layers for side in (layer.lora_A, layer.lora_B)]
+    return GatedMlp.apply(x.reshape(-1, x.shape[-1]), frozen, *trained).view(*x.shape[:-1], -1)
