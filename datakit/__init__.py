@@ -14,8 +14,8 @@ from typing import Any
 
 _HOMES = {
     "datakit.api": (
-        "check", "compare", "datasets", "drops", "evaluate", "export", "generate", "index", "init", "merge", "pii_redact",
-        "pii_scan", "plan", "plugins", "refresh", "report", "rethreshold", "run", "show", "train", "why",
+        "check", "compare", "datasets", "drops", "evaluate", "export", "generate", "index", "init", "merge",
+        "pii_redact", "pii_scan", "plan", "plugins", "refresh", "report", "rethreshold", "run", "show", "train", "why",
     ),
     "datakit.errors": ("DatakitError", "ConfigError"),
     "datakit.outcome": ("Drop", "Outcome"),

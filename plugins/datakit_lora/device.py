@@ -50,7 +50,9 @@ def computing_in(dtype: str, model: Any) -> Iterator[None]:
         if dtype == "bfloat16":
             stack.enter_context(torch.autocast(model.device.type, torch.bfloat16))
             # Autocast does the casting; PEFT would copy every input to float32 (20 % of peak memory: AgileRL#623).
-            stack.enter_context(disable_input_dtype_casting(model))
+            # PEFT knows the switch for LoRA's layers alone.
+            if str(getattr(model, "peft_type", "")).endswith("LORA"):
+                stack.enter_context(disable_input_dtype_casting(model))
         yield
 
 

@@ -87,7 +87,7 @@ class GatedMlp(torch.autograd.Function):
         """In the number type of the weights."""
         kind = frozen[0][0].dtype
         short = [matrix.to(kind) for matrix in trained]
-        layers = [Weights(*frozen[n][:2], short[2 * n], short[2 * n + 1], frozen[n][2]) for n in range(3)]
+        layers = _layers(frozen, short)
         x = x.to(kind)
         gate, inner_gate = layers[0].forward(x)
         up, inner_up = layers[1].forward(x)
@@ -100,7 +100,7 @@ class GatedMlp(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> Grads:
         """Gradients of x and of the six small matrices."""
         x, gate, up, inner_gate, inner_up, inner_down, *short = ctx.saved_tensors
-        layers = [Weights(*ctx.frozen[n][:2], short[2 * n], short[2 * n + 1], ctx.frozen[n][2]) for n in range(3)]
+        layers = _layers(ctx.frozen, short)
         bent = torch.nn.functional.silu(gate)
         back, *down = layers[2].backward(grads[0].to(gate.dtype), bent * up, inner_down, True)
         assert back is not None
@@ -110,6 +110,12 @@ class GatedMlp(torch.autograd.Function):
         for_x = from_gate.add_(from_up) if from_gate is not None and from_up is not None else None
         found = [matrix.to(kind) for matrix, kind in zip((*gated, *upper, *down), ctx.kinds, strict=True)]
         return for_x, None, *found
+
+
+def _layers(frozen: tuple[Any, ...], short: list[torch.Tensor]) -> list[Weights]:
+    """Gate, up and down, from (weight, bias, scale) of each and their small matrices in a row."""
+    pairs = zip(frozen, short[::2], short[1::2], strict=True)
+    return [Weights(weight, bias, a, b, scale) for (weight, bias, scale), a, b in pairs]
 
 
 def fuse(model: Any) -> int:

@@ -46,7 +46,8 @@ def prepare(
 def _engine(adapted: Adapted, config: LoraSettings, dtype: DType, objective: Preference | None) -> Engine:
     set_training(adapted.model, False)
     fuse(adapted.model)
-    losses = losses_of(adapted.model)
+    with computing_in(dtype, adapted.model):
+        losses = losses_of(adapted.model)
     if config.compile:
         for layer in losses.backbone.layers:
             layer.compile(dynamic=True)

@@ -29,6 +29,7 @@ BENCHES = (
     ("select", "bench_select", [], ()),
     ("tokens", "bench_tokens", [], ()),
     ("train", "bench_train", [], ()),
+    ("methods", "bench_methods", [], ()),
 )
 
 

@@ -4,8 +4,9 @@
 
 Rows: what pipelines/quickstart.yaml packs from sample_data (SmolLM2's chat template), `--slots` token slots each.
 Peers, each step on the very same documents: TRL 1.16's SFTTrainer without padding, in an environment of its own, and,
-with --all, transformers' Trainer with PEFT and DataCollatorWithFlattening on sdpa. All start from the same base with the same rank,
-layers, seed, AdamW, constant learning rate and clip, without gradient checkpointing, in a process of their own.
+with --all, transformers' Trainer with PEFT and DataCollatorWithFlattening on sdpa. All start from the same base with the
+same rank, layers, seed, AdamW, constant learning rate and clip, without gradient checkpointing, in a process of their
+own. `--steps 50` is the long comparison of trajectories.
 
 Nothing is timed as a win before the answers agree: equal numbers of trained weights and learned tokens, and in float32
 an equal loss at the first step, where the adapter is still zero (1e-3), and at every later one (1e-2): those hang on
@@ -353,7 +354,7 @@ def circumstances(task: Task, weights: int, load: float) -> dict[str, Any]:
     return {
         "model": f"{BASE} (SmolLM2-135M-Instruct), LoRA rank {task.rank} alpha {task.alpha} on all linear layers, "
         f"{weights:,} trained weights",
-        "step": f"{task.accumulation} x 1 packed row of {task.slots} slots, AdamW, learning rate {task.learning_rate:g}, "
+        "step": f"{task.accumulation} x 1 packed row of {task.slots} slots, AdamW, rate {task.learning_rate:g}, "
         f"clip {task.clip:g}; median of {task.steps} steps after one to warm up",
         "versions": {name: version(name) for name in packages} | {"trl": TRL, "python": platform.python_version()},
         "machine": f"{task.threads} threads, {' '.join(able)}; load before the run {load:.1f}",
