@@ -167,8 +167,12 @@ def plugin(found: Sequence[dict[str, Any]]) -> None:
         line(f"{one['kind']} {one['name']} ({one['class']}): {one['error'] or one['help']}")
         if one.get("settings"):
             line()
-            rows = [(s["name"], "required" if s["required"] else s["default"], s["help"]) for s in one["settings"]]
+            rows = [(s["name"], _default(s), s["help"]) for s in one["settings"]]
             table("setting", "default", "what it does", rows=rows)
+
+
+def _default(setting: dict[str, Any]) -> Any:
+    return "required" if setting["required"] else "none" if setting["default"] is None else setting["default"]
 
 
 def memory_plan(found: dict[str, Any]) -> None:

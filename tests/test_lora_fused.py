@@ -71,9 +71,7 @@ def test_fused_steps_gradients_are_those_of_finite_differences(tiny_llama: Path,
     assert torch.autograd.gradcheck(lambda x, *small: GatedMlp.apply(x, frozen, *small), (x, *small))
 
 
-def test_fused_keeps_less_for_the_way_back(
-    tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fused_keeps_less_for_the_way_back(tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = read_rows(fitting(tiny_llama, tmp_path / "adapter").store.train)
     kept = []
     for own in (True, False):

@@ -306,6 +306,7 @@ def test_settings_that_do_not_go_together_are_refused(changes: dict[str, Any], w
         ({"train_tokens": ("<|nowhere|>",)}, "no tokens <|nowhere|>"),
         ({"attention": "varlen"}, "needs a CUDA device"),
         ({"method": "prefix", "attention": "sdpa"}, "prefix tuning"),
+        ({"gradient_checkpointing": True, "offload": True}, "in CPU memory already"),
     ],
 )
 def test_settings_the_base_or_the_machine_can_not_meet_are_refused(

@@ -179,6 +179,27 @@ def test_train_gradient_checkpointing_changes_nothing(tiny_llama: Path, tmp_path
     assert [told["gradient"] for told in plain.curve] == pytest.approx([t["gradient"] for t in kept.curve], rel=1e-5)
 
 
+def test_train_selective_checkpointing_and_a_mask_change_nothing(tiny_llama: Path, tmp_path: Path) -> None:
+    work = fitting(tiny_llama, tmp_path / "adapter")
+    curves = [
+        [told["loss"] for told in _steps(tiny_llama, work, max_steps=3, **changes)[0].curve]
+        for changes in ({}, {"gradient_checkpointing": True, "checkpoint_layers": 2}, {"attention": "sdpa"})
+    ]
+    assert curves[1] == pytest.approx(curves[0], rel=1e-6)
+    assert curves[2] == pytest.approx(curves[0], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_train_compiled_layers_give_the_same_losses_and_tell_their_cold_start(tiny_llama: Path, tmp_path: Path) -> None:
+    plain, compiled = (
+        fitting(tiny_llama, tmp_path / name).fit(settings(tiny_llama, max_steps=3, compile=name == "compiled")).metrics
+        for name in ("plain", "compiled")
+    )
+    losses = [[told["loss"] for told in found["curve"]] for found in (plain, compiled)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert compiled["cold_start_seconds"] > plain["cold_start_seconds"]
+
+
 def test_train_top_layers_and_named_modules_get_an_adapter_alone(tiny_llama: Path, tmp_path: Path) -> None:
     work = fitting(tiny_llama, tmp_path / "adapter")
     _, weights = _steps(tiny_llama, work, top_layers=1, target_modules=["q_proj", "v_proj"], max_steps=1)

@@ -119,12 +119,17 @@ def _why_not(name: str, model: Any, device: str, dtype: str) -> str:
     return ""
 
 
-def use_attention(model: Any, name: str) -> None:
-    """Make a transformers model attend within documents; its calls then need `documents`."""
+def use_attention(model: Any, name: str, *, compiled: bool = False) -> None:
+    """Make a transformers model attend within documents; its calls then need `documents`.
+
+    A model that is `compiled` leaves attention out: document lengths differ from batch to batch, and each would be
+    compiled anew (25 s a step in nanochat's log).
+    """
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface
 
-    AttentionInterface.register(PREFIX + name, partial(attend, kernel=KERNELS[name]))
+    call: Any = partial(attend, kernel=KERNELS[name])
+    AttentionInterface.register(PREFIX + name, torch.compiler.disable(call) if compiled else call)
     AttentionMaskInterface.register(PREFIX + name, _no_mask)
     model.set_attn_implementation(PREFIX + name)
 

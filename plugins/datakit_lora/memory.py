@@ -13,6 +13,7 @@ is put on it by the same code that trains, one micro-batch runs through it, and 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -89,6 +90,8 @@ def plan_memory(
     folder: Path, config: LoraSettings, device: str, dtype: str, rows: Sequence[Row] = (), slots: int = 0
 ) -> MemoryPlan:
     """The plan for a base folder; micro-batches as in `rows`, or of `slots` token slots a row."""
+    # PEFT imports bitsandbytes, which warns about a kernel that it would fetch from a network.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     widest = max((row.slots for row in rows), default=slots or config.batch_tokens)
     tokens = _whole(max(widest, config.batch_tokens // widest * widest))
     with torch.device("meta"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from datakit.errors import ConfigError, Problem
 from datakit.models import BaseModelFiles, DType, load_base
 from datakit_lora.adapter import Adapted, with_adapter
 from datakit_lora.attention import choose_attention, prove_isolation, use_attention
@@ -23,10 +24,12 @@ def prepare(
     base: BaseModelFiles, config: LoraSettings, device: str, dtype: DType, rows: Sequence[Row] = ()
 ) -> tuple[Engine, Any]:
     """(engine, tokenizer): the base with a fresh adapter on it, documents kept apart, ready to train on `rows`."""
+    if config.offload and device == "cpu":
+        raise ConfigError((Problem("train.offload", "activations are in CPU memory already", "set offload: false"),))
     # What is trained is float32; `full` trains the base itself, and computes in `dtype` all the same.
     held: DType = "float32" if config.method == "full" else dtype
     model, tokenizer = load_base(base.folder, quantize=four_bit(config), dtype=held, device=device)
-    use_attention(model, choose_attention(config, model, device, dtype))
+    use_attention(model, choose_attention(config, model, device, dtype), compiled=config.compile)
     if config.gradient_checkpointing:
         model.activation_checkpointing_enable(
             {"use_reentrant": False}, every_n_layers=config.checkpoint_layers, offload=config.offload

@@ -3,10 +3,10 @@
     python -m tests.bench.bench_train [--steps 4] [--accumulation 2] [--slots 512] [--threads 2] [--all] [--json]
 
 Rows: what pipelines/quickstart.yaml packs from sample_data (SmolLM2's chat template), `--slots` token slots each.
-Peers, each step on the very same documents: TRL 1.16's SFTTrainer without padding, in an environment of its own, and,
-with --all, transformers' Trainer with PEFT and DataCollatorWithFlattening on sdpa. All start from the same base with the
-same rank, layers, seed, AdamW, constant learning rate and clip, without gradient checkpointing, in a process of their
-own. `--steps 50` is the long comparison of trajectories.
+Peers, each step on the very same documents: TRL 1.16's SFTTrainer without padding, in an environment of its own; with
+--all, transformers' Trainer with PEFT and DataCollatorWithFlattening on sdpa too. All start from the same base with
+the same rank, layers, seed, AdamW, constant learning rate and clip, without gradient checkpointing, in a process of
+their own. `--steps 50` is the long comparison of trajectories.
 
 Nothing is timed as a win before the answers agree: equal numbers of trained weights and learned tokens, and in float32
 an equal loss at the first step, where the adapter is still zero (1e-3), and at every later one (1e-2): those hang on
