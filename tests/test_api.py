@@ -104,6 +104,8 @@ PAIRS = {
     "stages": Pair(api.stages, ["stages"]),
     "stage": Pair(lambda: api.stages("pii"), ["stages", "pii"]),
     "plugins": Pair(api.plugins, ["plugins"]),
+    "plugin": Pair(lambda: api.plugins("lora"), ["plugins", "lora"]),
+    "train plan": Pair(lambda: api.train("p", PARROT, plan=True), ["train", "p", PARROT, "--plan"]),
     "show": Pair(
         lambda: api.show("p", stage="ingest", rows=2, raw=True),
         ["show", "p", "--stage", "ingest", "--rows", "2", "--raw"],
