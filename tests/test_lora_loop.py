@@ -138,6 +138,27 @@ def test_sigterm_keeps_a_checkpoint_says_so_and_goes_on_exactly(tiny_llama: Path
     assert {"loss", "real_tokens_per_s", "mfu", "peak_memory_bytes"} <= set(lines[1])
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"method": "full", "optimizer": "adamw8bit", "learning_rate": 1e-3}, {"method": "prompt"}, {"init": "pissa"}],
+    ids=["full, 8 bits", "prompt", "pissa"],
+)
+def test_a_run_of_any_method_goes_on_exactly(tiny_llama: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    if "optimizer" in changes:
+        pytest.importorskip("bitsandbytes")
+    config = settings(tiny_llama, **{"batch_tokens": 256, "max_steps": 4, "checkpoint_every": 100, **changes})
+    weights = "model.safetensors" if config.method == "full" else WEIGHTS
+    whole = fitting(tiny_llama, tmp_path / "whole").fit(config)
+    work = fitting(tiny_llama, tmp_path / "stopped")
+    _stopping(work, 2)
+    with pytest.raises(TrainError, match="SIGTERM"):
+        work.fit(config)
+    work.listener = None
+    again = work.fit(config)
+    assert again.metrics["curve"] == whole.metrics["curve"]
+    assert again.files[weights] == whole.files[weights]
+
+
 def test_disk_full_at_a_checkpoint_leaves_the_one_before_and_one_error(
     tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,7 +190,7 @@ def test_train_selective_checkpointing_and_a_mask_change_nothing(tiny_llama: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own compiler's
+@pytest.mark.filterwarnings("ignore")  # of torch's own compiler
 def test_train_compiled_layers_give_the_same_losses_and_tell_their_cold_start(tiny_llama: Path, tmp_path: Path) -> None:
     plain, compiled = (
         fitting(tiny_llama, tmp_path / name).fit(settings(tiny_llama, max_steps=3, compile=name == "compiled")).metrics
