@@ -20,7 +20,7 @@ from datakit.describing import describe_plugin, describe_prompts, describe_stage
 from datakit.errors import ConfigError
 from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.pipeline import Pipeline
-from datakit.registry import GROUPS, names, stage_class
+from datakit.registry import GROUPS, names, stage_class, unknown
 from datakit.schemas import Message
 from datakit.shipped import GITIGNORE, shipped
 
@@ -145,9 +145,16 @@ def prompts(name: str | None = None, *, folder: str = "") -> list[dict[str, Any]
     return describe_prompts(name, folder)
 
 
-def plugins() -> list[dict[str, Any]]:
-    """Everything found by entry point: stages, trainers, teachers; a broken one is listed with its error."""
-    return [describe_plugin(group, entry) for group in GROUPS for entry in names(group).values()]
+def plugins(name: str | None = None) -> list[dict[str, Any]]:
+    """Everything found by entry point: stages, trainers, teachers; a broken one is listed with its error.
+
+    With a name: that plugin alone, and every setting of it with type, default and what it does.
+    """
+    found = [(group, entry) for group in GROUPS for entry in names(group).values() if name in (None, entry.name)]
+    if not found:
+        known = [entry.name for group in GROUPS for entry in names(group).values()]
+        raise ConfigError((unknown(f"no plugin {name!r}", str(name), known, "plugins"),))
+    return [describe_plugin(group, entry, settings=name is not None) for group, entry in found]
 
 
 def datasets(*, store: str = DEFAULT_STORE) -> list[dict[str, Any]]:
@@ -318,21 +325,43 @@ def train(
     trainer: str = "lora",
     settings: Mapping[str, Any] | None = None,
     *,
-    out: str | Path,
+    out: str | Path = "adapter",
     store: str = DEFAULT_STORE,
+    plan: bool = False,
     report: Report | None = None,
     tell: Callable[[str], None] | None = None,
-) -> AdapterArtifact:
-    """Train an adapter on a published dataset; nothing is trained again if the folder holds the same adapter."""
+) -> Any:
+    """Train an adapter on a published dataset; nothing is trained again if the folder holds the same adapter.
+
+    With `plan` nothing is trained: what comes back is how much memory the run would need, by what it is for.
+    """
     from datakit.runner import ignore
     from datakit.store import Store
     from datakit.trainer import keep_quiet
-    from datakit.training import train
+    from datakit.training import plan_training, train
 
     opened = Store(store)
     manifest = dataset if isinstance(dataset, DatasetManifest) else opened.manifest(dataset)
     heard, said = report or ignore, tell or keep_quiet
+    if plan:
+        return plan_training(manifest, trainer, settings or {}, store=opened, out=out)
     return train(manifest, trainer, settings or {}, store=opened, out=out, report=heard, tell=said)
+
+
+def merge(
+    adapter: str | Path,
+    out: str | Path,
+    *,
+    dtype: str = "bfloat16",
+    gguf: str | None = None,
+    rows: str | Path | None = None,
+) -> dict[str, Any]:
+    """Write base and adapter as one model, its loss beside the adapter's; with `gguf` as a GGUF file too."""
+    from datakit.evaluation import read_rows
+    from datakit.training import merge
+
+    held_out = [row.messages for row in read_rows(rows)] if rows is not None else []
+    return merge(adapter, out, dtype=dtype, gguf=gguf, rows=held_out)
 
 
 def evaluate(
@@ -536,7 +565,7 @@ def _train_for(
 
 __all__ = [
     "Done", "as_json", "blame", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget",
-    "gc", "generate", "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "provenance", "refresh",
-    "report", "rethreshold", "review_export", "review_import", "rollback", "run", "schedule", "show", "stages",
-    "stats", "trace", "train", "why",
+    "gc", "generate", "index", "init", "merge", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "provenance",
+    "refresh", "report", "rethreshold", "review_export", "review_import", "rollback", "run", "schedule", "show",
+    "stages", "stats", "trace", "train", "why",
 ]  # fmt: skip

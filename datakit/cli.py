@@ -110,12 +110,13 @@ def prompts(name: str | None, folder: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("name", required=False)
 @options("json")
-def plugins(as_json: bool) -> None:
-    """Stages, trainers and teachers that are installed."""
+def plugins(name: str | None, as_json: bool) -> None:
+    """Stages, trainers and teachers that are installed, or every setting of the plugin NAME."""
     from datakit import api, display
 
-    say(api.plugins(), as_json, display.plugins)
+    say(api.plugins(name), as_json, display.plugins if name is None else display.plugin)
 
 
 @main.command()
@@ -276,19 +277,41 @@ def export(
 @main.command()
 @click.argument("dataset")
 @click.argument("trainer", default="lora")
-@click.option("--out", required=True, metavar="DIR", help="Folder of the adapter.")
+@click.option("--out", default="adapter", show_default=True, metavar="DIR", help="Folder of the adapter.")
 @click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="A setting of the trainer; repeatable.")
+@click.option("--plan", is_flag=True, help="Train nothing: say how much memory it would take, and what for.")
 @options("store", "json")
-def train(dataset: str, trainer: str, out: str, overrides: tuple[str, ...], store: str, as_json: bool) -> None:
-    """Train an adapter on DATASET with TRAINER."""
+def train(
+    dataset: str, trainer: str, out: str, overrides: tuple[str, ...], plan: bool, store: str, as_json: bool
+) -> None:
+    """Train an adapter on DATASET with TRAINER. `datakit plugins lora` explains every setting."""
     from datakit import api, display
     from datakit.progress import ProgressBars
     from datakit.training import settings_of
 
     settings = settings_of(overrides)
     with ProgressBars() as bars:
-        artifact = api.train(dataset, trainer, settings, out=out, store=store, report=bars.report, tell=bars.tell)
-    say(artifact, as_json, display.adapter)
+        found = api.train(
+            dataset, trainer, settings, out=out, store=store, plan=plan, report=bars.report, tell=bars.tell
+        )
+    say(found, as_json, display.memory_plan if plan else display.adapter)
+
+
+@main.command()
+@click.argument("adapter")
+@click.argument("out")
+@click.option(
+    "--dtype", default="bfloat16", show_default=True, type=click.Choice(["bfloat16", "float32"]),
+    help="Number type of the weights.",
+)  # fmt: skip
+@click.option("--gguf", type=click.Choice(["f32", "f16", "q8_0"]), help="Write model.gguf and a Modelfile as well.")
+@click.option("--rows", metavar="FILE", help="Held-out rows to compare the losses on (default: four short ones).")
+@options("json")
+def merge(adapter: str, out: str, dtype: str, gguf: str | None, rows: str | None, as_json: bool) -> None:
+    """Write base and ADAPTER as one model into OUT, and its loss beside the adapter's."""
+    from datakit import api, display
+
+    say(api.merge(adapter, out, dtype=dtype, gguf=gguf, rows=rows), as_json, display.pairs)
 
 
 @main.command()

@@ -21,22 +21,12 @@ def describe_stage(use: str) -> dict[str, Any]:
     A stage with variants (synthesize: recipes) lists them; `synthesize.grounded` describes one.
     """
     cls = _class_of(use)
-    settings = [
-        {
-            "name": name,
-            "type": _type_name(info.annotation),
-            "default": None if info.is_required() else info.get_default(call_default_factory=True),
-            "required": info.is_required(),
-            "help": info.description or "",
-        }
-        for name, info in _with_inner(fields_of(cls))
-    ]
     return {
         "name": use,
         "help": _help(cls),
         "takes": sorted(cls.takes),
         "rules": list(cls.rules),
-        "settings": settings,
+        "settings": _settings(fields_of(cls)),
         "variants": [
             {"name": name, "takes": sorted(found.takes), "help": _help(found), "settings": list(_own(found, cls))}
             for name, found in cls.variants().items()
@@ -90,14 +80,37 @@ def describe_prompts(name: str | None, folder: str) -> list[dict[str, Any]]:
     ]
 
 
-def describe_plugin(group: str, entry: EntryPoint) -> dict[str, Any]:
-    """Where a plugin lies and what it is; a broken one with its error."""
+def describe_plugin(group: str, entry: EntryPoint, *, settings: bool = False) -> dict[str, Any]:
+    """Where a plugin lies and what it is, with its settings if asked for; a broken one with its error."""
     found: dict[str, Any] = {"kind": group, "name": entry.name, "class": entry.value, "help": "", "error": ""}
     try:
-        found["help"] = (entry.load().__doc__ or "").strip().split("\n")[0]
+        loaded = entry.load()
+        found["help"] = (loaded.__doc__ or "").strip().split("\n")[0]
+        if settings:
+            fields = fields_of(loaded) if group == "stage" else getattr(_config_of(loaded), "model_fields", {})
+            found["settings"] = _settings(fields)
     except Exception as error:  # a stranger's plugin may fail in any way; it is listed, not hidden
         found["error"] = f"{type(error).__name__}: {error}"
     return found
+
+
+def _config_of(loaded: Any) -> Any:
+    """The settings of a trainer; a teacher's are those of every teacher."""
+    return getattr(loaded, "Config", None)
+
+
+def _settings(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every field with type, default and help; those of values inside values too."""
+    return [
+        {
+            "name": name,
+            "type": _type_name(info.annotation),
+            "default": None if info.is_required() else info.get_default(call_default_factory=True),
+            "required": info.is_required(),
+            "help": info.description or "",
+        }
+        for name, info in _with_inner(fields)
+    ]
 
 
 def _with_inner(fields: Mapping[str, FieldInfo]) -> Iterator[tuple[str, FieldInfo]]:

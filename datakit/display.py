@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from datakit.runner import StepPlan
 
 LONGEST_CELL = 2000
+PLANNED = ("weights", "adapter", "optimiser", "activations", "logits", "process")
+"""The parts of a memory plan, in the order in which they are told."""
 WIDE = 100_000
 """Width where nobody looks at a terminal: no line is broken, so that `grep` finds whole ids."""
 
@@ -198,6 +200,32 @@ def plugins(found: Sequence[dict[str, Any]]) -> None:
         "what it is",
         rows=[(p["kind"], p["name"], p["class"], p["error"] or p["help"]) for p in found],
     )
+
+
+def plugin(found: Sequence[dict[str, Any]]) -> None:
+    """One plugin with its settings."""
+    for one in found:
+        line(f"{one['kind']} {one['name']} ({one['class']}): {one['error'] or one['help']}")
+        if one.get("settings"):
+            line()
+            rows = [(s["name"], _default(s), s["help"]) for s in one["settings"]]
+            table("setting", "default", "what it does", rows=rows)
+
+
+def _default(setting: dict[str, Any]) -> Any:
+    return "required" if setting["required"] else "none" if setting["default"] is None else setting["default"]
+
+
+def memory_plan(found: dict[str, Any]) -> None:
+    """Bytes by what they are for, and what would fit."""
+    parts = [name for name, value in found.items() if name in PLANNED and isinstance(value, int)]
+    rows = [(name, f"{found[name] / 2**20:,.0f}") for name in [*parts, "total"] if name in found]
+    line(f"memory on {found.get('device', '?')} in {found.get('dtype', '?')}, MiB")
+    table("for", "MiB>", rows=rows)
+    line(f"trains {found.get('trained_parameters', 0):,} weights; {found.get('bytes_a_token', 0):,} bytes a token")
+    free, most = found.get("free", 0), found.get("largest_batch_tokens", 0)
+    now = found.get("micro_batch_tokens", 0)
+    line(f"{free / 2**20:,.0f} MiB are free: batch_tokens up to {most:,} fit (now {now:,})")
 
 
 def show(rows: Sequence[dict[str, Any]]) -> None:

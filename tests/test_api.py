@@ -109,6 +109,8 @@ PAIRS = {
     "stage": Pair(lambda: api.stages("pii"), ["stages", "pii"]),
     "prompts": Pair(lambda: api.prompts("cot", folder=""), ["prompts", "cot", "--folder", ""]),
     "plugins": Pair(api.plugins, ["plugins"]),
+    "plugin": Pair(lambda: api.plugins("lora"), ["plugins", "lora"]),
+    "train plan": Pair(lambda: api.train("p", PARROT, plan=True), ["train", "p", PARROT, "--plan"]),
     "show": Pair(
         lambda: api.show("p", stage="ingest", rows=2, raw=True),
         ["show", "p", "--stage", "ingest", "--rows", "2", "--raw"],
@@ -136,6 +138,7 @@ PAIRS = {
         lambda: api.train("p", PARROT, {"gain": 0.25}, out="adapter"),
         ["train", "p", PARROT, "--set", "gain=0.25", "--out", "adapter"],
     ),
+    "merge": Pair(lambda: api.merge("trained", "merged"), ["merge", "trained", "merged"]),
     "evaluate": Pair(
         lambda: api.evaluate("trained", rows="heldout.jsonl", samples=1),
         ["evaluate", "trained", "--rows", "heldout.jsonl", "--samples", "1"],

@@ -52,7 +52,7 @@ HEAVY = {
     "presidio_analyzer", "pyarrow", "ray", "sentencepiece", "spacy", "tokenizers", "torch", "transformers", "xllamacpp",
 }  # fmt: skip
 MODULES = sorted(ROOT.glob("datakit/**/*.py"))
-PLUGIN = sorted(ROOT.glob("plugins/datakit_lora/*.py"))
+PLUGIN = sorted(ROOT.glob("plugins/*/*.py"))
 
 
 def room(path: Path) -> str:

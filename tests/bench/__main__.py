@@ -34,6 +34,7 @@ BENCHES = (
     ("pack", "bench_pack", ["--peer"], ()),
     ("train", "bench_train", [], ()),
     ("crash", "bench_crash", [], ()),
+    ("methods", "bench_methods", [], ()),
 )
 
 

@@ -34,7 +34,7 @@ BESIDE_OURS = frozenset({"trl", "qwen"})
 
 def run_peer(environment: str, script: str, *arguments: str) -> dict[str, Any]:
     """Run a peer's script with its own Python; the document that it prints."""
-    python = _python(environment)
+    python = environment_of(environment)
     done = subprocess.run(
         [python, str(HERE / script), *arguments],
         stdout=subprocess.PIPE,
@@ -45,7 +45,8 @@ def run_peer(environment: str, script: str, *arguments: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def _python(environment: str) -> str:
+def environment_of(environment: str) -> str:
+    """The Python of a peer's environment, which is made the first time."""
     folder = ENVIRONMENTS / environment
     python, stamp = folder / "bin" / "python", folder / ".installed"
     wanted = "\n".join(PACKAGES[environment])
