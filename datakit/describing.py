@@ -87,16 +87,19 @@ def describe_plugin(group: str, entry: EntryPoint, *, settings: bool = False) ->
         loaded = entry.load()
         found["help"] = (loaded.__doc__ or "").strip().split("\n")[0]
         if settings:
-            fields = fields_of(loaded) if group == "stage" else getattr(_config_of(loaded), "model_fields", {})
-            found["settings"] = _settings(fields)
+            found["settings"] = _settings(_fields_of(group, loaded))
     except Exception as error:  # a stranger's plugin may fail in any way; it is listed, not hidden
         found["error"] = f"{type(error).__name__}: {error}"
     return found
 
 
-def _config_of(loaded: Any) -> Any:
-    """The settings of a trainer; a teacher's are those of every teacher."""
-    return getattr(loaded, "Config", None)
+def _fields_of(group: str, loaded: Any) -> Mapping[str, Any]:
+    """The fields of a stage, of a trainer's settings, or of the settings that every teacher has."""
+    if group == "stage":
+        return fields_of(loaded)
+    from datakit.teachers import TeacherSpec
+
+    return dict((TeacherSpec if group == "teacher" else loaded.Config).model_fields)
 
 
 def _settings(fields: Mapping[str, Any]) -> list[dict[str, Any]]:

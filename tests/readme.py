@@ -68,8 +68,8 @@ def tree() -> str:
         if module.suffix == ".py" and module.is_file() and path.name not in ("__init__.py", "__main__.py"):
             name = path.name + ("/" if path.is_dir() else "")
             lines.append(f"datakit/{name:<16}{_first_sentence(module)}")
-    for path in sorted((ROOT / "plugins/datakit_lora").glob("[a-z]*.py")):
-        lines.append(f"datakit_lora/{path.name:<16}{_first_sentence(path)}")
+    for path in sorted((ROOT / "plugins").glob("*/[a-z]*.py")):
+        lines.append(f"{path.parent.name}/{path.name:<16} {_first_sentence(path)}")
     return "```\n" + "\n".join(lines) + "\n```\n"
 
 

@@ -152,7 +152,7 @@ def test_every_setting_of_every_shipped_plugin_is_explained() -> None:
     from datakit import api
 
     told = [one for name in ("lora", "transformers", "dedup") for one in api.plugins(name)]
-    assert [one["kind"] for one in told] == ["trainer", "trainer", "stage"]
+    assert [one["kind"] for one in told] == ["trainer", "trainer", "teacher", "stage"]
     for one in told:
         assert len(one["settings"]) > 5
         assert all(setting["help"] for setting in one["settings"]), one["name"]
