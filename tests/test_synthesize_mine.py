@@ -24,12 +24,12 @@ TIDE = """조석
 
 달은 태양보다 가까이 있기 때문에 바닷물을 더 세게 당긴다. 그러나 태양의 힘도 무시할 수 없다. 예를 들어 보름에는 두 힘이 겹쳐 조차가 커진다.
 
-인천 앞바다의 조차는 9미터 안팎에 이른다. 그 전망대는 1987년에 처음 문을 열었다. 갯벌이 넓으므로 배는 밀물을 기다려야 한다. 따라서 어부들은 물때표를 늘 지니고 다닌다."""
+인천 앞바다의 조차는 9미터 안팎에 이른다. 월미도의 전망대는 1987년에 처음 문을 열었다. 갯벌이 넓으므로 배는 밀물을 기다려야 한다. 따라서 어부들은 물때표를 늘 지니고 다닌다."""
 BOG = """Bog
 
 A bog is a wetland fed by rain alone, in which dead plants pile up faster than they decay. The plants do not rot because the water holds very little oxygen.
 
-Moss grows slowly on the surface. However, it can hold twenty times its weight in water. For example, a handful of moss can fill a cup when it is squeezed.
+Moss grows slowly on the surface. However, moss can hold twenty times its weight in water. For example, a handful of moss can fill a cup when it is squeezed.
 
 In 1934 farmers began to drain the valley with open ditches. The layer of peat below the path is 7 metres thick. Rain falls on most days of the year. As a result, the surface never dries out completely."""
 MANUAL = """# 소화기 쓰는 법

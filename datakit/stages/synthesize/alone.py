@@ -27,13 +27,14 @@ SPEAKS_KO = re.compile(
     r"(?:세요|시오|주십|바랍|드립|드려|드릴|시면|시려|셔야|실 |니까|[가-힣]자|을까|일까|[나는은]가|마라|겠습|해요|에요|예요|어요|아요|네요|죠|지요|듯)"
     r"(?=[.?! ,]|$)|세요|(?:^|\s)(?:저희|제가|저는|내가|나는|우리)"
 )
-TOPIC_KO = re.compile(r"^(?:\S+ ){0,3}?[\"'‘“]?[가-힣A-Za-z0-9·]+?[\"'’”]?(?:은|는)(?=[ ,])")
-SUBJECT_KO = re.compile(r"^(?:\S+ )?[\"'‘“]?[가-힣A-Za-z0-9·]+?[\"'’”]?(?:이|가)(?= )")
-PARTICLE_WORD = re.compile(r"([가-힣]*[가-힣A-Za-z0-9])[\"'’”]?(은|는|이|가)$")
+TOPIC_KO = re.compile(r"^(?:\S+ ){0,3}?[\"'‘“]?[가-힣A-Za-z0-9·]+?[\"'’”]?(?:은|는|도)(?=[ ,])")
+SUBJECT_KO = re.compile(r"^(?:\S+ )?[\"'‘“]?[가-힣A-Za-z0-9·]+?[\"'’”]?(?:이|가)(?= (?!아니|되|된|될|돼))")
+PARTICLE_WORD = re.compile(r"([가-힣]*[가-힣A-Za-z0-9])[\"'’”]?(은|는|이|가|도)$")
 NO_SUBJECT = re.compile(
     r"(?:같|많|좋|높|낮|알맞|작|적|넓|좁|깊|얕|굵|얇|짧|붉|검|젊|늙|밝|맑|옳|굳|남|얻|받|잡|쌓|찾|닮|맞)은$"
     r"|(?:하|되|지|리|기|우|치|내|오|주|나|키|르|보|쓰|추|에|서|로|게|시|으려|다|려|면|만|어|아|고)는$|(?:있|없)는$"
     r"|(?:필요|수|것|일|적|때|점|데|바|정도|편|뿐|만큼|때문)[이가은는]$|(?:없|같|많|높|깊|길|넓|굳|더없|틀림없|끊임없)이$|^이$"
+    r"|(?:에|로|서|게|라|해|어|아|려|고|만|정|돼|져|와|까지|부터)도$"
 )
 """Words that end like a topic or subject but are none: adjectives, verbs before a noun, adverbs, dependent nouns."""
 POINTS_EN = re.compile(
@@ -41,6 +42,7 @@ POINTS_EN = re.compile(
     r"|instead|here|then|so|therefore|however|though|otherwise|neither|either|same)\b",
     re.IGNORECASE,
 )
+POINTS_OUT_EN = re.compile(r"\b(?:this|these|those|they|such|here|then|former|latter|another|both|too|also)\b", re.IGNORECASE)
 SPEAKS_EN = re.compile(
     r"\b(?:I|I'm|I've|I'd|[Mm]e|[Mm]y|[Ww]e|[Ww]e're|[Oo]urs?|[Uu]s|[Yy]ou|[Yy]ours?|[Pp]lease|[Ll]et's|[Tt]oday|[Yy]esterday)\b"
     r"|[?!]$"
@@ -65,6 +67,12 @@ AUXILIARIES = words(
     "is are was were has have had can could will would may might must should does did do cannot"
     " became began came went made gave took lay stood grew ran held kept means makes gives takes"
 )
+ORDERS = words(
+    "take keep put use wash remove wear avoid check turn add cut let make set read press clean store open close hold give"
+    " leave bring do don never always get go try write choose count start stop wait look ask mix pull push lay place move"
+    " fill sign send save test mark tell draw fold wrap tie heat cool dry"
+)
+"""Verbs that begin an order: `Wash hands`, unlike `Water climbs`."""
 LEADS_IN = re.compile(
     r":$|(?:다음|아래|이렇게|이유|방법|가지|갈래|까닭|차례|순서)[가-힣]{0,3}(?: [가-힣]{1,4}){0,2}(?:다|이다|니다)\.$"
     r"|\b(?:following|as follows|two|three|four|several|these) ?(?:\w+)?[.:]$"
@@ -76,6 +84,10 @@ TALKS = {
     ),
     "en": re.compile(r"\b(?:I|I'm|I've|I'd|[Mm]y|me|OP|[Ww]e've|[Ww]e're)\b"),
 }
+PLEADS = {
+    "ko": re.compile(r"드립니다|드리겠|고객|문의|주세요|주십시오|나요\?|까요\?|안녕하세요|주시면|주셔"),
+    "en": re.compile(r"\b(?:[Pp]lease|[Ss]orry|[Tt]hanks?|[Hh]i|[Hh]ello|[Yy]our|you're|you'll|you'd|[Rr]efund)\b|\?"),
+}
 REPLIES = re.compile(
     r"^(?:Q|A|문|답|질문|답변|회신|댓글|OP|Reply|Answer|Response|Question|Re|Edit)[ \d]{0,3}[.:)]|^[└→▶↪ㄴ>]|^\[[^\]]{0,14}(?:회신|답변|답글|문의)"
     r"|^(?:답변|댓글|회신) [가-힣]{1,3}[.:]|^[\w ]{2,30}(?: (?:replies|answers|writes|desk|support|team))?: [A-Z]"
@@ -85,10 +97,10 @@ REPLIES = re.compile(
 
 def stands_alone(sentence: str, language: str) -> bool:
     """Whether a passage may begin with a sentence: plain, no word that leans on an earlier one, nobody speaking."""
-    if not is_plain(sentence, language):
+    if sentence.endswith(("?", "까.")) or not is_plain(sentence, language):
         return False
     if language == "ko":
-        return not (LEANS_KO.match(sentence) or POINTS_KO.search(sentence)) and has_subject(sentence)
+        return not (LEANS_KO.match(sentence) or POINTS_KO.search(sentence)) and bool(subject_of(sentence))
     first, second = _first_two(sentence)
     if first.lower() in LEANS_EN or (first == "The" and second in LEANS_THE):
         return False
@@ -101,7 +113,8 @@ def opens(sentence: str, language: str) -> bool:
         return False
     if language == "ko":
         return not LEANS_KO.match(sentence) and not POINTS_KO.match(sentence)
-    return _first_two(sentence)[0].lower() not in LEANS_EN
+    first, second = _first_two(sentence)
+    return first.lower() not in LEANS_EN and not POINTS_EN.fullmatch(second)
 
 
 def tells(sentence: str, language: str) -> bool:
@@ -110,7 +123,7 @@ def tells(sentence: str, language: str) -> bool:
         return False
     if language == "ko":
         return sentence.endswith("다.") and not SPEAKS_KO.search(sentence) and not FORWARD.search(sentence)
-    if len(sentence) < 40 or POINTS_EN.search(sentence) or SPEAKS_EN.search(sentence) or FORWARD.search(sentence):
+    if len(sentence) < 20 or POINTS_OUT_EN.search(sentence) or SPEAKS_EN.search(sentence) or FORWARD.search(sentence):
         return False
     return states(sentence)
 
@@ -128,24 +141,28 @@ def leans(answer: str, language: str) -> bool:
 def states(sentence: str) -> bool:
     """Whether an English sentence begins with a subject rather than with an order."""
     first, second = _first_two(sentence)
-    return first.lower() in DETERMINERS or second in AUXILIARIES or second.endswith("ed") or first.isdigit()
+    if first.lower() in DETERMINERS or second in AUXILIARIES or second.endswith("ed") or first.isdigit():
+        return True
+    return second.endswith("s") and not second.endswith("ss") and first.lower() not in ORDERS
 
 
-def has_subject(sentence: str) -> bool:
-    """Whether a Korean sentence names early what it is about: a topic in its first words, or a subject."""
+def subject_of(sentence: str) -> str:
+    """The noun that a Korean sentence is about, if it stands early: a topic in its first words, or a subject; else ""."""
     for pattern in (TOPIC_KO, SUBJECT_KO):
         found = pattern.match(sentence)
-        if found and _is_subject(found.group().rsplit(" ", 1)[-1]):
-            return True
-    return False
+        if found and (noun := _noun_at_end(found.group())):
+            return noun
+    return ""
 
 
-def _is_subject(word: str) -> bool:
-    """Whether a word's last syllable is a particle that agrees with what is before it."""
+def _noun_at_end(start: str) -> str:
+    """The last word of a start without its particle, if that is one; behind an object it is a verb: `지붕을 얹은`."""
+    before, _, word = start.rpartition(" ")
     found = PARTICLE_WORD.search(word)
-    if not found or NO_SUBJECT.search(word):
-        return False
-    return bool(final_of(found[1])) == (found[2] in "은이")
+    if not found or NO_SUBJECT.search(word) or before.endswith(("을", "를")):
+        return ""
+    agrees = found[2] == "도" or bool(final_of(found[1])) == (found[2] in "은이")
+    return found[1] if agrees else ""
 
 
 def _first_two(sentence: str) -> tuple[str, str]:
@@ -160,12 +177,21 @@ def is_whole(text: str) -> bool:
 
 def is_clean(text: str) -> bool:
     """Whether a text holds no mark-up, no address and no stand-in for personal data."""
-    return not is_odd(text) and not TAG.search(text)
+    return "*" not in text and not is_odd(text) and not TAG.search(text)
+
+
+def is_exchange(page: Page) -> bool:
+    """Whether one person answers another: a reply is marked, or somebody asks or pleads and is spoken to."""
+    if any(REPLIES.match(unit.text) for unit in page.units if unit.kind != "other"):
+        return True
+    if page.title and "?" not in page.title:
+        return False
+    return any(PLEADS[page.language].search(unit.text) for unit in page.units)
 
 
 def is_talk(page: Page) -> bool:
     """Whether people speak on a page (a forum, a ticket, a review): facts there belong to somebody's case."""
-    if any(REPLIES.match(unit.text) for unit in page.units if unit.kind != "other"):
+    if is_exchange(page):
         return True
     sentences = [sentence for unit in page.units for sentence in unit.sentences]
     spoken = sum(bool(TALKS[page.language].search(sentence)) for sentence in sentences)

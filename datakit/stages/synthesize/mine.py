@@ -40,7 +40,7 @@ STATING = frozenset({"reason", "result", "example", "restate"})
 """Tasks that ask about a statement, which must be a fact by itself and stand in the passage."""
 OF_TALK = frozenset({"answer", "continue", "definition", "term"})
 """Tasks that tickets, forums and reviews can give: the others need facts that are true outside somebody's case."""
-MOST = {"continue": 3, "write": 2, "reason": 2}
+MOST = {"continue": 3, "write": 2, "reason": 2, "definition": 2, "connective": 2, "when": 2}
 """Rows of one kind that a document may give, 1 where nothing is said; their answers never overlap."""
 SENTENCE_RULES = {"ko": mine_ko.sentence_tasks, "en": mine_en.sentence_tasks}
 COPIED = ("source_id", "source", "position", "family", "licence")
@@ -91,9 +91,10 @@ def mine_document(document: dict[str, Any], settings: MineSettings) -> list[dict
 
 
 def _candidates(page: Page, limit: int, rng: Random, tasks: Sequence[str]) -> list[Candidate]:
-    rules = (SENTENCE_RULES[page.language], *mine_shapes.RULES, *mine_prose.RULES)
     allowed = OF_TALK.intersection(tasks) if is_talk(page) else frozenset(tasks)
-    found = [candidate for rule in rules for candidate in rule(page, limit, rng)]
+    rules = {**mine_shapes.RULES, **mine_prose.RULES}
+    wanted = [SENTENCE_RULES[page.language], *(rule for task, rule in rules.items() if task in allowed)]
+    found = [candidate for rule in wanted for candidate in rule(page, limit, rng)]
     return [candidate for candidate in found if candidate.task in allowed and _sound(candidate, page.language)]
 
 
@@ -104,9 +105,17 @@ def _sound(candidate: Candidate, language: str) -> bool:
     if candidate.task in QUOTING and (FORWARD.search(candidate.answer) or leans(candidate.answer, language)):
         return False
     statement = candidate.fields.get("sentence", "") if candidate.task in STATING else ""
-    if statement and not (statement[-20:-1] in candidate.passage and tells(statement, language)):
+    if statement and not (statement[-12:-1] in candidate.passage and tells(statement, language)):
+        return False
+    asked = candidate.answer if candidate.task in QUOTING else candidate.fields.get("sentence", "")
+    if asked and candidate.task not in ("write", "continue") and _only_that(candidate.passage, asked):
         return False
     return not TAG.search(f"{candidate.passage} {candidate.answer} {' '.join(candidate.fields.values())}")
+
+
+def _only_that(passage: str, sentence: str) -> bool:
+    """Whether a passage is hardly more than the sentence that is asked for: nothing is to be found in it."""
+    return len(passage.rpartition("\n\n")[2]) < 1.3 * len(sentence) and passage.count("\n\n") < 2
 
 
 def _choose(candidates: list[Candidate], most: int, rng: Random) -> list[Candidate]:

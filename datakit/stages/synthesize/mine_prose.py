@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from datakit.stages.synthesize.alone import LEADS_IN, is_clean, is_talk, is_whole
-from datakit.stages.synthesize.candidates import Candidate
+from datakit.stages.synthesize.alone import LEADS_IN, is_clean, is_exchange, is_talk, is_whole, subject_of
+from datakit.stages.synthesize.candidates import Candidate, Rule
 from datakit.stages.synthesize.cutting import may_begin, title_line
 from datakit.stages.synthesize.mine_shapes import (
     clean_heading,
@@ -20,12 +20,15 @@ from datakit.stages.synthesize.mine_shapes import (
     is_how_to,
     is_question,
     says_something,
+    shared_words,
     usable_title,
 )
 from datakit.stages.synthesize.passages import Page, Unit
 
 SHORTEST = {"ko": (20, 60), "en": (45, 130)}
 """Shortest opening and shortest answer, in characters."""
+ROOM = 1.6
+"""Longest text of a continuation, given and written together, in passages."""
 COVERED = 0.75
 """Least share of a title's content words that the text written to it must hold."""
 
@@ -57,14 +60,14 @@ def may_begin_after(page: Page, place: int) -> bool:
 
 def continue_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """Go on with a text whose beginning is given: the rest of a paragraph, or the paragraph after the first ones."""
-    spoken = is_talk(page)
+    spoken, exchange = is_talk(page), is_exchange(page)
     for place, unit in enumerate(page.units):
         if unit.kind != "prose" or not is_clean(unit.text) or not may_begin(page, place):
             continue
-        if spoken and place:
-            return
+        if place and (spoken or not _on_topic(page, unit)):
+            continue
         yield from _rest_of(page, unit, limit)
-        if not spoken:
+        if not exchange:
             yield from _next_of(page, place, limit)
 
 
@@ -75,22 +78,35 @@ def _rest_of(page: Page, unit: Unit, limit: int) -> Iterator[Candidate]:
     begun = 1 if len(sentences[0]) >= shortest else 2
     opening = " ".join(sentences[:begun])
     rest = sentences[begun:]
-    while rest and (len(" ".join(rest)) > limit or LEADS_IN.search(rest[-1][-40:])):
+    while rest and (len(opening) + len(" ".join(rest)) > ROOM * limit or LEADS_IN.search(rest[-1][-40:])):
         rest = rest[:-1]
-    _given = title_line(page) + opening
-    answer = " ".join(rest)
-    if len(rest) >= 2 and len(_given) <= limit and len(answer) >= least and is_whole(answer):
-        yield Candidate("continue", _given, answer, {})
+    given, answer = title_line(page) + opening, " ".join(rest)
+    if len(rest) >= 2 and len(given) <= limit and len(answer) >= least and is_whole(answer):
+        yield Candidate("continue", given, answer, {})
 
 
 def _next_of(page: Page, place: int, limit: int) -> Iterator[Candidate]:
-    """The paragraph after one that is given whole."""
-    after = page.units[place + 1] if place + 1 < len(page.units) else None
-    given = title_line(page) + page.units[place].text
-    if after is None or not _fit(after, limit, page.language) or len(given) > limit:
-        return
-    if is_whole(page.units[place].text):
-        yield Candidate("continue", given, after.text, {})
+    """The paragraphs after `place`, each with all from `place` up to it given, as far as that fits."""
+    for end in range(place + 1, len(page.units)):
+        given = title_line(page) + page.joined(place, end)
+        after = page.units[end]
+        if len(given) > limit or after.kind != "prose" or not is_whole(page.units[end - 1].text):
+            return
+        if _fit(after, int(ROOM * limit) - len(given), page.language):
+            yield Candidate("continue", given, after.text, {})
+
+
+def _on_topic(page: Page, unit: Unit) -> bool:
+    """Whether a later paragraph begins with what the title names: `The compromise …` is known to readers of the first."""
+    first = unit.sentences[0]
+    if not title_line(page):
+        return False
+    if shared_words(page.title, first, page.language):
+        return True
+    if page.language == "en":
+        return not first.startswith(("The ", "In the ", "On the ", "At the "))
+    noun = subject_of(first)
+    return bool(noun) and not any(noun in earlier.text for earlier in page.units if earlier is not unit)
 
 
 def _fit(unit: Unit, limit: int, language: str) -> bool:
@@ -99,4 +115,4 @@ def _fit(unit: Unit, limit: int, language: str) -> bool:
     return unit.kind == "prose" and long_enough and len(unit.sentences) >= 2 and is_whole(unit.text)
 
 
-RULES = (write_task, continue_task)
+RULES: dict[str, Rule] = {"write": write_task, "continue": continue_task}

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from random import Random
 
 from datakit.stages.synthesize.alone import TALKS, is_clean, is_whole, tells
-from datakit.stages.synthesize.candidates import Candidate
+from datakit.stages.synthesize.candidates import Candidate, Rule
 from datakit.stages.synthesize.cutting import may_begin, passage_with
 from datakit.stages.synthesize.korean import final_of, with_particle
-from datakit.stages.synthesize.passages import NUMBERED, TAG, Page, Unit, is_odd, is_plain, words
+from datakit.stages.synthesize.passages import NUMBERED, TAG, Page, Unit, is_odd, is_plain, split_sentences, words
 
 REPLY = {
     "ko": re.compile(
@@ -74,7 +74,7 @@ NO_CHANGE = re.compile(
     r"\s?(?:시|분|월|일|호|번|층|학년|am|pm|a\.m|p\.m|o'clock|January|February|March|April|May|June|July|August|September|October|November|December)"
 )
 """What follows a number that has a natural limit, so that a changed one could be absurd."""
-COUNTED = re.compile(r"\s?(?:[십백천만억조]|hundred|thousand|million|billion|m\b|k\b)")
+COUNTED = re.compile(r"\s?(?:[십백천만억조]|hundred|thousand|million|billion|m\b|k\b|s\b)")
 """A number that goes on in letters: 3만, 2 million. Changing the digits alone would cut it."""
 DIGITS = re.compile(r"\d[\d,.]*")
 KOREAN_WORD = re.compile(r"(?<![가-힣A-Za-z0-9])[가-힣]{3,9}(?![가-힣])")
@@ -147,7 +147,9 @@ def heading_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
 def summary_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """The sentence that says what a text is about: its first, where it repeats the title's words and much follows."""
     first = first_prose(page)
-    if not page.title or is_question(page.title, page.language) or first >= len(page.units) or first > 0:
+    if not page.title or is_question(page.title, page.language) or is_how_to(page.title, page.language):
+        return
+    if first >= len(page.units) or first > 0:
         return
     sentences = page.units[first].sentences
     passage = opening_prose(page, limit)
@@ -199,7 +201,7 @@ def answer_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
         low = 60 if page.language == "ko" else 120
         if (
             not _asks(asked, page.language)
-            or not any(TALKS[page.language].search(line) for line in asked.split("\n"))
+            or not any(TALKS[page.language].search(one) for one in split_sentences(asked))
             or TAG.search(asked)
             or mark.match(reply)
             or re.search("[└→▶]", reply)
@@ -254,6 +256,8 @@ def check_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
         if len(numbers) != 1:
             continue
         if COUNTED.match(sentence, numbers[0].end()) or not tells(sentence, page.language):
+            continue
+        if page.title and not shared_words(page.title, sentence, page.language):
             continue
         passage = passage_with(page, place, inner, limit)
         told = numbers[0].group()
@@ -450,6 +454,7 @@ def _alike(word: str, other: str, language: str) -> bool:
     return word[-1:] == other[-1:] or (word.endswith("s") == other.endswith("s") and word[-2:] not in ("ed", "ng"))
 
 
-RULES = (
-    title_task, heading_task, summary_task, order_task, answer_task, extract_task, check_task, cloze_task,
-)  # fmt: skip
+RULES: dict[str, Rule] = {
+    "title": title_task, "question": title_task, "heading": heading_task, "summary": summary_task, "order": order_task,
+    "answer": answer_task, "extract": extract_task, "check": check_task, "cloze": cloze_task,
+}  # fmt: skip
