@@ -25,7 +25,7 @@ from datakit.stages.synthesize.mine_shapes import (
 )
 from datakit.stages.synthesize.passages import Page, Unit
 
-SHORTEST = {"ko": (20, 60), "en": (45, 130)}
+SHORTEST = {"ko": (18, 50), "en": (40, 110)}
 """Shortest opening and shortest answer, in characters."""
 ROOM = 1.6
 """Longest text of a continuation, given and written together, in passages."""
@@ -81,7 +81,8 @@ def _rest_of(page: Page, unit: Unit, limit: int) -> Iterator[Candidate]:
     while rest and (len(opening) + len(" ".join(rest)) > ROOM * limit or LEADS_IN.search(rest[-1][-40:])):
         rest = rest[:-1]
     given, answer = title_line(page) + opening, " ".join(rest)
-    if len(rest) >= 2 and len(given) <= limit and len(answer) >= least and is_whole(answer):
+    long_enough = len(answer) >= (least if len(rest) > 1 else 1.5 * least)
+    if long_enough and len(given) <= limit and is_clean(answer) and answer.endswith((".", "?", "!")):
         yield Candidate("continue", given, answer, {})
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from random import Random
 
-from datakit.stages.synthesize.alone import TALKS, is_clean, is_whole, tells
+from datakit.stages.synthesize.alone import REPLIES, TALKS, is_clean, is_exchange, is_whole, tells
 from datakit.stages.synthesize.candidates import Candidate, Rule
 from datakit.stages.synthesize.cutting import may_begin, passage_with
 from datakit.stages.synthesize.korean import final_of, with_particle
@@ -27,6 +27,7 @@ REPLY = {
         r"^(?:(?:[A-Z][\w' ]{0,20} )?(?:[Rr]eply|[Aa]nswer|[Rr]esponse)(?: (?:from [\w ]{2,20}|\d))?:|A[.:]|→)\s*"
     ),
 }
+NAMED_FIRST = re.compile(r"^(?:[^\s:.,]{1,20} ?){1,4}: ")
 ASKED_MARK = re.compile(r"^(?:Q|문|질문|Question|문의)\s*[.:)]\s*")
 QUESTION_WORD = re.compile(r"왜|어떻게|무엇|뭐|뭘|언제|어디|얼마|누가|누구|어느|어떤|몇|정말|과연")
 ASKS = re.compile(r"(?:나|까|까요|나요|가요|는가|은가|인가)$")
@@ -189,28 +190,31 @@ def order_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
 
 
 def answer_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
-    """A customer's or reader's question, and the first reply to it, where the text marks the reply as one."""
+    """What somebody asks, and the first reply to it: marked as one, or the second of two paragraphs of an exchange."""
     mark = REPLY[page.language]
     for place, unit in enumerate(page.units):
         found = mark.match(unit.text)
-        if not found or (place == 0 and not page.title):
-            continue
-        asked = "\n\n".join([page.title] * bool(page.title) + [page.joined(0, place)] * bool(place))
-        asked = ASKED_MARK.sub("", asked).strip()
-        reply = _block_after(page, place, found.end())
-        low = 60 if page.language == "ko" else 120
-        if (
-            not _asks(asked, page.language)
-            or not any(TALKS[page.language].search(one) for one in split_sentences(asked))
-            or TAG.search(asked)
-            or mark.match(reply)
-            or re.search("[└→▶]", reply)
-            or "?" in reply.split("\n")[0][:60]
-        ):
+        if found and (place or page.title):
+            yield from _answered(page, place, _block_after(page, place, found.end()), limit)
             return
-        if 30 <= len(asked) <= limit and low <= len(reply) <= limit * 1.5 and not TAG.search(reply):
-            yield Candidate("answer", asked, reply, {})
+    if not page.title and len(page.units) == 2 and page.units[1].kind == "prose" and is_exchange(page):
+        yield from _answered(page, 1, NAMED_FIRST.sub("", page.units[1].text), limit)
+
+
+def _answered(page: Page, place: int, reply: str, limit: int) -> Iterator[Candidate]:
+    """The task, if what stands before `place` asks for something by itself and the reply is no question."""
+    asked = "\n\n".join([page.title] * bool(page.title) + [page.joined(0, place)] * bool(place))
+    asked = ASKED_MARK.sub("", asked).strip()
+    low = 60 if page.language == "ko" else 120
+    if not _asks(asked, page.language) or TAG.search(asked):
         return
+    if not any(TALKS[page.language].search(one) for one in split_sentences(asked)):
+        return
+    if not is_clean(reply) or REPLIES.match(reply) or "?" in reply.split("\n")[0][:60]:
+        return
+    fits = 30 <= len(asked) <= limit * 1.2 and low <= len(reply) <= limit * 1.5
+    if fits and reply.endswith((".", "!")) and (reply[0].isupper() or page.language == "ko"):
+        yield Candidate("answer", asked, reply, {})
 
 
 def extract_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
