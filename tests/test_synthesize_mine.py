@@ -29,7 +29,7 @@ TIDE = """조석
 인천 앞바다의 조석 차이는 9미터 안팎에 이른다. 월미도의 전망대는 1987년에 처음 문을 열었다. 갯벌이 넓으므로 배는 밀물을 기다려야 한다. 따라서 어부들은 물때표를 늘 지니고 다닌다."""
 BOG = """Bog
 
-A bog is a wetland fed by rain alone, in which dead plants pile up faster than they decay. The dead plants do not rot because the water holds very little oxygen.
+A bog is a wetland fed by rain alone, in which dead plants pile up faster than they decay. The dead plants do not rot in the ground because the water holds very little oxygen.
 
 Moss grows slowly on the surface. However, moss can hold twenty times its weight in water. For example, a handful of moss can fill a cup when it is squeezed.
 
@@ -200,7 +200,7 @@ def test_check_tells_a_changed_number_from_the_right_one(text: str) -> None:
 
 def test_bounded_number_is_never_changed() -> None:
     """`More than 300` with another number could be true as well."""
-    text = "The old hall by the river can seat more than 300 people on its benches. It was painted green last spring again."
+    text = "The old hall\n\nThe old hall by the river can seat more than 300 people on its benches. It was painted green last spring again."
     assert answers(text, "check") == {"True. The text says so."}
 
 
@@ -272,10 +272,10 @@ def test_rows_are_the_same_for_any_shards() -> None:
 def test_documents_are_folded_or_dropped_none_lost() -> None:
     applied = apply(Synthesize(), documents())
     stats = applied.stats
-    assert (stats.rows_in, stats.kept, stats.dropped, stats.folded) == (12, 0, 2, 10)
+    assert (stats.rows_in, stats.kept, stats.dropped, stats.folded) == (12, 0, 4, 8)
     assert stats.made == applied.rows.num_rows
-    assert dict(stats.rules) == {"no_task": 2}
-    assert len({parent for _, parent, _ in made(applied)}) == 10
+    assert dict(stats.rules) == {"no_task": 4}
+    assert len({parent for _, parent, _ in made(applied)}) == 8
 
 
 def test_rows_limit_takes_so_many_and_stays_within_the_unlimited_ones() -> None:

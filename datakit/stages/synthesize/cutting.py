@@ -1,8 +1,8 @@
 """Passages cut from a page so that each can be read alone: under the page's title, whole sentences, nothing but prose.
 
-A passage begins where the document or a section begins, or with a sentence that `stands_alone`; it ends with a paragraph or
-at least with a sentence, and holds no heading, list, code, mark-up or tag. The title stands above it, since a text leans on
-its title as on a sentence before. Cost: linear in the sentences around the one that is asked for.
+A passage begins where the document begins, or with a sentence that `stands_alone`; it ends with a paragraph or at least
+with a sentence, and holds no heading, list, code, mark-up or tag. The title stands above it, since a text leans on its
+title as on a sentence before. Cost: linear in the sentences around the one that is asked for.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datakit.stages.synthesize.alone import LEADS_IN, is_clean, is_whole, opens,
 from datakit.stages.synthesize.passages import Page
 
 LONGEST_TITLE = {"ko": 40, "en": 80}
+"""Longest title shown above a passage, in characters."""
 
 
 def passage_with(page: Page, place: int, inner: int, limit: int) -> str:

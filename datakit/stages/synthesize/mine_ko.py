@@ -13,8 +13,8 @@ from random import Random
 
 from datakit.stages.synthesize.alone import tells
 from datakit.stages.synthesize.candidates import Candidate
-from datakit.stages.synthesize.korean import final_of, with_particle
 from datakit.stages.synthesize.cutting import passage_with
+from datakit.stages.synthesize.korean import final_of, with_particle
 from datakit.stages.synthesize.passages import Page, unquoted, words
 
 POINTING = words(

@@ -1,9 +1,9 @@
 """Rules whose answer is prose: a text's first paragraph to its title, a section to its heading, a text that goes on.
 
-Their answers are long, so a row teaches many tokens: a question teaches one sentence, a continuation a paragraph. The text
-is the document's own, which is why only whole, clean paragraphs are taken. What is given always tells what the text is
-about: the title stands above it, and it begins where a reader can begin (`cutting.may_begin`). Of talk (tickets, forums,
-reviews) only the first paragraph is used, because what comes later leans on somebody's case.
+Their answers are long, so a row teaches many tokens: a question teaches one sentence, a continuation a paragraph. The
+text is the document's own, which is why only whole, clean paragraphs are taken. What is given always tells what the
+text is about: the title stands above it, and it begins where a reader can (`cutting.may_begin`). Of talk (tickets,
+forums, reviews) only the beginning is used, because what comes later leans on somebody's case.
 """
 
 from __future__ import annotations
@@ -39,15 +39,20 @@ def write_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     if not title_line(page) or not usable_title(title, language) or not page.units or is_talk(page):
         return
     first = page.units[0]
-    plain = not is_question(title, language) and not is_how_to(title, language)
-    if plain and _fit(first, limit, language) and may_begin(page, 0) and covered(title, first.text, language) >= COVERED:
+    plain = not is_question(title, language) and not is_how_to(title)
+    if (
+        plain
+        and _fit(first, limit, language)
+        and may_begin(page, 0)
+        and covered(title, first.text, language) >= COVERED
+    ):
         yield Candidate("write", title, first.text, {})
     for place, unit in enumerate(page.units):
         heading = clean_heading(unit.text) if unit.kind == "heading" and unit.level else ""
         if not heading or not says_something(heading, language) or not may_begin_after(page, place):
             continue
         text, whole = page.lead(limit, place + 1)
-        told = covered(heading, text, language) >= COVERED and not is_how_to(heading, language)
+        told = covered(heading, text, language) >= COVERED and not is_how_to(heading)
         prose = whole and all(one.kind == "prose" for one in page.section(place + 1))
         if told and prose and is_whole(text) and len(text) >= SHORTEST[language][1]:
             yield Candidate("write", title, text, {"heading": heading})
@@ -98,7 +103,7 @@ def _next_of(page: Page, place: int, limit: int) -> Iterator[Candidate]:
 
 
 def _on_topic(page: Page, unit: Unit) -> bool:
-    """Whether a later paragraph begins with what the title names: `The compromise …` is known to readers of the first."""
+    """Whether a later paragraph begins with what the title names: `The compromise …` came before."""
     first = unit.sentences[0]
     if not title_line(page):
         return False

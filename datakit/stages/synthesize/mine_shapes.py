@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from random import Random
 
-from datakit.stages.synthesize.alone import REPLIES, TALKS, is_clean, is_exchange, is_whole, tells
+from datakit.stages.synthesize.alone import REPLIES, TALKS, is_clean, is_exchange, is_whole, subject_of, tells
 from datakit.stages.synthesize.candidates import Candidate, Rule
 from datakit.stages.synthesize.cutting import may_begin, passage_with
 from datakit.stages.synthesize.korean import final_of, with_particle
@@ -48,7 +48,9 @@ LEFT = {
     "금액": re.compile(r"[\d십백천만억]\s?원|\d,\d{3}|\d\s?[천만억]|달러|유로|엔화"),
     "퍼센트 값": re.compile(r"%|퍼센트|프로|\d할|[일이삼사오육칠팔구]할|절반|배"),
     "날짜": re.compile(r"\d일|\d월|요일|어제|오늘|내일|\d{1,2}[./]\d{1,2}"),
-    "sums of money": re.compile(r"[$£€]|\b(?:pounds|dollars|euros|won|pence|cents|p)\b|\d,\d{3}|\b(?:million|billion)\b"),
+    "sums of money": re.compile(
+        r"[$£€]|\b(?:pounds|dollars|euros|won|pence|cents|p)\b|\d,\d{3}|\b(?:million|billion)\b"
+    ),
     "percentages": re.compile(r"%|per ?cent|percentage|\b(?:half|third|quarter|tenth)s?\b"),
     "times of day": re.compile(r"\d[:.]\d\d|o'clock|\b(?:noon|midnight|dawn)\b|\d ?[ap]\.?m\b"),
 }
@@ -72,7 +74,8 @@ DIGIT = re.compile(r"\d")
 NUMBER = re.compile(r"(?<![\w.,:/+-])(\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)(?![\d:/]|[.,-]\d|-)")
 """A number that stands by itself: no part of a code, a date, a time or a phone number."""
 NO_CHANGE = re.compile(
-    r"\s?(?:시|분|월|일|호|번|층|학년|am|pm|a\.m|p\.m|o'clock|January|February|March|April|May|June|July|August|September|October|November|December)"
+    r"\s?(?:시|분|월|일|호|번|층|학년|am|pm|a\.m|p\.m|o'clock|January|February|March|April|May|June|July|August"
+    r"|September|October|November|December)"
 )
 """What follows a number that has a natural limit, so that a changed one could be absurd."""
 COUNTED = re.compile(r"\s?(?:[십백천만억조]|hundred|thousand|million|billion|m\b|k\b|s\b)")
@@ -103,12 +106,15 @@ LOOSE_TITLE = re.compile(r"^(?:\[|\(|(?:Example|예제?) ?\d)|\d{4}[-./]\d|(?:[:
 """No title: a mark, a date, a number of an example, a line that goes on."""
 HOW_TO = re.compile(
     r"(?i)\bhow to\b|\bguide\b|\btips?\b|\bcare\b|\binstructions?\b|\bchecklist\b|\bsteps?\b|\bhand-?out\b|\bnotes?\b"
-    r"|^(?:[A-Z][a-z]+ )?[A-Z][a-z]+ing\b|방법|하는 법|[는은] 법|요령|안내|따라|하기|[기]$|관리|세척|사용|쓰기|순서|과정|필기|정리|강의|회차|주차|자료"
+    r"|^(?:[A-Z][a-z]+ )?[A-Z][a-z]+ing\b|방법|하는 법|[는은] 법|요령|안내|따라|하기|[기]$|관리|세척|사용|쓰기"
+    r"|순서|과정|필기|정리|강의|회차|주차|자료"
 )
 """A title that promises what its first paragraph does not hold, or names the lesson that it is from."""
 SAYS_NOTHING = re.compile(
-    r"(?i)^(?:the )?(?:steps?|background|introduction|overview|notes?|summary|conclusion|tips|what you need|before you (?:start|begin)"
-    r"|other|more|examples?|the numbers|small things.*)$|^(?:준비물?|순서|개요|배경|들어가며|나가며|마무리|정리|참고|기타|예시?|팁|주의|방법|결과)$"
+    r"(?i)^(?:the )?(?:steps?|background|introduction|overview|notes?|summary|conclusion|tips|what you need"
+    r"|before you (?:start|begin)"
+    r"|other|more|examples?|the numbers|small things.*)$|^(?:준비물?|순서|개요|배경|들어가며|나가며|마무리|정리"
+    r"|참고|기타|예시?|팁|주의|방법|결과)$"
 )
 LOOSE_HEADING = re.compile(r"[:：,]|\s{2,}|\t")
 
@@ -118,7 +124,7 @@ def title_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     if not page.title or not usable_title(page.title, page.language):
         return
     passage, title = opening_prose(page, limit), page.title
-    if len(passage) < (100 if page.language == "ko" else 250) or not is_clean(title) or is_how_to(title, page.language):
+    if len(passage) < (100 if page.language == "ko" else 250) or not is_clean(title) or is_how_to(title):
         return
     if covered(title, passage, page.language) < 1 or not all(number in passage for number in DIGITS.findall(title)):
         return
@@ -148,7 +154,7 @@ def heading_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
 def summary_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """The sentence that says what a text is about: its first, where it repeats the title's words and much follows."""
     first = first_prose(page)
-    if not page.title or is_question(page.title, page.language) or is_how_to(page.title, page.language):
+    if not page.title or is_question(page.title, page.language) or is_how_to(page.title):
         return
     if first >= len(page.units) or first > 0:
         return
@@ -166,6 +172,8 @@ def summary_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
         return
     words = _content_words(page.title, page.language)
     overlap = shared_words(page.title, sentences[0], page.language) / max(1, len(words))
+    if page.language == "ko" and not subject_of(sentences[0]):
+        return
     if overlap >= shared and len(passage) > 2 * len(sentences[0]):
         yield Candidate("summary", passage, sentences[0], {})
 
@@ -253,7 +261,7 @@ def _won(amount: str) -> float:
 
 def check_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """Is it so? A sentence of the passage, as it stands or with one number changed."""
-    for place, inner, sentence in page.plain_sentences():
+    for place, inner, sentence in page.plain_sentences() if page.title else ():
         if not DIGIT.search(sentence) or sentence.endswith("?"):
             continue
         numbers = [found for found in NUMBER.finditer(sentence) if not NO_CHANGE.match(sentence, found.end())]
@@ -261,7 +269,7 @@ def check_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
             continue
         if COUNTED.match(sentence, numbers[0].end()) or not tells(sentence, page.language):
             continue
-        if page.title and not shared_words(page.title, sentence, page.language):
+        if _content_words(page.title, page.language) and not shared_words(page.title, sentence, page.language):
             continue
         passage = passage_with(page, place, inner, limit)
         told = numbers[0].group()
@@ -338,7 +346,7 @@ def opening_prose(page: Page, limit: int) -> str:
     return text if is_whole(text) else ""
 
 
-def is_how_to(title: str, language: str) -> bool:
+def is_how_to(title: str) -> bool:
     """Whether a title promises instructions or names a lesson."""
     return bool(HOW_TO.search(title))
 

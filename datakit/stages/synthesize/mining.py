@@ -33,8 +33,9 @@ class Mine(Synthesize):
     """By rules, without a model."""
     tasks: tuple[Task, ...] | None = None
     """Kinds of task to make; null: all but `cloze` and `order`, which more often than others have two right answers."""
-    per_document: Annotated[int, Field(ge=1, le=20)] = 5
-    """Most rows a document: up to three continuations, two texts to write, reasons, definitions, years and connectives, one of any other kind."""
+    per_document: Annotated[int, Field(ge=1, le=20)] = 6
+    """Most rows a document: up to four continuations, two texts to write, reasons, definitions, years and connectives,
+    one of any other kind."""
     passage_ko: Annotated[int, Field(ge=100)] = 600
     """Longest Korean passage put into a row, in characters."""
     passage_en: Annotated[int, Field(ge=200)] = 1000
