@@ -209,6 +209,12 @@ def is_clean(text: str) -> bool:
 
 def is_exchange(page: Page) -> bool:
     """Whether one person answers another: a reply is marked, or somebody asks or pleads and is spoken to."""
+    if page.exchange is None:
+        page.exchange = _exchanges(page)
+    return page.exchange
+
+
+def _exchanges(page: Page) -> bool:
     if any(REPLIES.match(unit.text) for unit in page.units if unit.kind != "other"):
         return True
     if page.title and "?" not in page.title:
@@ -218,8 +224,13 @@ def is_exchange(page: Page) -> bool:
 
 def is_talk(page: Page) -> bool:
     """Whether people speak on a page (a forum, a ticket, a review): facts there belong to somebody's case."""
-    if is_exchange(page):
-        return True
+    if page.talk is None:
+        page.talk = is_exchange(page) or _much_is_spoken(page)
+    return page.talk
+
+
+def _much_is_spoken(page: Page) -> bool:
+    """Whether one sentence in eight or more is somebody's own."""
     sentences = [sentence for unit in page.units for sentence in unit.sentences]
     spoken = sum(bool(TALKS[page.language].search(sentence)) for sentence in sentences)
     return 0 < len(sentences) <= spoken * 8

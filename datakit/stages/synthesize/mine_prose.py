@@ -8,6 +8,7 @@ forums, reviews) only the beginning is used, because what comes later leans on s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from random import Random
 
@@ -23,12 +24,14 @@ from datakit.stages.synthesize.mine_shapes import (
     shared_words,
     usable_title,
 )
-from datakit.stages.synthesize.passages import Page, Unit
+from datakit.stages.synthesize.passages import CLOSERS, Page, Unit
 
 SHORTEST = {"ko": (18, 50), "en": (40, 110)}
 """Shortest opening and shortest answer, in characters."""
 ROOM = 1.6
 """Longest text of a continuation, given and written together, in passages."""
+DEFINITE = re.compile(r"\b[Tt]he\b")
+"""`Mowing was the obvious answer`: which answer, to what?"""
 COVERED = 0.75
 """Least share of a title's content words that the text written to it must hold."""
 
@@ -71,23 +74,27 @@ def continue_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
             continue
         if place and (spoken or not _on_topic(page, unit)):
             continue
-        yield from _rest_of(page, unit, limit)
+        yield from _rest_of(page, unit, limit, (".", "?", "!") if spoken else (".",))
         if not exchange:
             yield from _next_of(page, place, limit)
 
 
-def _rest_of(page: Page, unit: Unit, limit: int) -> Iterator[Candidate]:
+def _rest_of(page: Page, unit: Unit, limit: int, ends: tuple[str, ...]) -> Iterator[Candidate]:
     """The sentences of a paragraph after its first or its first two."""
     shortest, least = SHORTEST[page.language]
     sentences = unit.sentences
     begun = 1 if len(sentences[0]) >= shortest else 2
     opening = " ".join(sentences[:begun])
     rest = sentences[begun:]
-    while rest and (len(opening) + len(" ".join(rest)) > ROOM * limit or LEADS_IN.search(rest[-1][-40:])):
+    while rest and (
+        len(opening) + len(" ".join(rest)) > ROOM * limit
+        or LEADS_IN.search(rest[-1][-40:])
+        or not rest[-1].rstrip(CLOSERS).endswith(ends)
+    ):
         rest = rest[:-1]
     given, answer = title_line(page) + opening, " ".join(rest)
     long_enough = len(answer) >= (least if len(rest) > 1 else 1.5 * least)
-    if long_enough and len(given) <= limit and is_clean(answer) and answer.endswith((".", "?", "!")):
+    if long_enough and len(given) <= limit and is_clean(answer) and answer.rstrip(CLOSERS).endswith(ends):
         yield Candidate("continue", given, answer, {})
 
 
@@ -110,7 +117,7 @@ def _on_topic(page: Page, unit: Unit) -> bool:
     if shared_words(page.title, first, page.language):
         return True
     if page.language == "en":
-        return not first.startswith(("The ", "In the ", "On the ", "At the "))
+        return not DEFINITE.search(first)
     noun = subject_of(first)
     return bool(noun) and not any(noun in earlier.text for earlier in page.units if earlier is not unit)
 

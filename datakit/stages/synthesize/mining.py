@@ -26,6 +26,7 @@ COLUMNS = ["id", "source_id", "text", "source", "position", "lang", "family", "l
 class Mine(Synthesize):
     """Reading tasks mined from documents by rules, without a model."""
 
+    version: ClassVar[int] = 4
     takes: ClassVar[frozenset[Kind]] = frozenset({"document"})
     rules: ClassVar[tuple[str, ...]] = ("no_task", "other_language", "not_chosen")
 

@@ -79,6 +79,9 @@ class Page:
     title: str
     language: str
     units: list[Unit] = field(default_factory=list)
+    talk: bool | None = None
+    exchange: bool | None = None
+    """What `alone.is_talk` and `alone.is_exchange` found; None until asked."""
     _plain: list[tuple[int, int, str]] | None = None
 
     def plain_sentences(self) -> list[tuple[int, int, str]]:
