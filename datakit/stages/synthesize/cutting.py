@@ -49,6 +49,8 @@ def may_begin(page: Page, place: int, inner: int = 0) -> bool:
 def _grown(page: Page, start: tuple[int, int], needed: tuple[int, int], room: int) -> str:
     """Text from `start` through the sentence `needed`, then to the paragraph's end and on by whole paragraphs."""
     parts: list[str] = []
+    if not all(is_whole(page.units[place].text) for place in range(start[0], needed[0])):
+        return ""
     for place in range(start[0], needed[0]):
         parts.append(" ".join(page.units[place].sentences[start[1] if place == start[0] else 0 :]))
     own = page.units[needed[0]].sentences
