@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterator
 from random import Random
 
+from datakit.stages.synthesize.alone import POINTS_EN, tells
 from datakit.stages.synthesize.candidates import Candidate
+from datakit.stages.synthesize.cutting import passage_with
 from datakit.stages.synthesize.passages import Page, unquoted, words
 
 PRONOUNS = words(
@@ -69,10 +71,10 @@ def sentence_tasks(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
         unit = page.units[place]
         before = unit.sentences[inner - 1] if inner and unit.plain("en")[inner - 1] else ""
         for task, fields, answer in _from_sentence(page, sentence, before, place == 0 and inner == 0):
-            yield Candidate(task, page.around(place, inner, limit), answer, fields)
+            yield Candidate(task, passage_with(page, place, inner, limit), answer, fields)
         word = CONNECTIVE.match(sentence) if before else None
         if word:
-            yield from _choose_connective(page.around(place, inner, limit), before, sentence, word[1], rng)
+            yield from _choose_connective(passage_with(page, place, inner, limit), before, sentence, word[1], rng)
 
 
 def _from_sentence(page: Page, sentence: str, before: str, first: bool) -> Iterator[tuple[str, dict[str, str], str]]:
@@ -80,8 +82,10 @@ def _from_sentence(page: Page, sentence: str, before: str, first: bool) -> Itera
     if unquoted(plain):
         yield from _definitions(page, plain, first)
         yield from _reasons(plain, before)
-        if (found := IN_YEAR.match(plain)) and len(NUMBERS.findall(plain)) == 1 and not _points(found["fact"]):
-            yield "when", {"sentence": f"{capital(found['fact'])}."}, f"It happened in {found['year']}."
+        if (found := IN_YEAR.match(plain)) and len(NUMBERS.findall(plain)) == 1:
+            fact = f"{capital(found['fact'])}."
+            if tells(fact, "en"):
+                yield "when", {"sentence": fact}, f"It happened in {found['year']}."
     if not before or not unquoted(before) or before.endswith("?") or POINTER.match(OPENING.sub("", before)):
         return
     for task, pattern in (("result", RESULT), ("example", EXAMPLE), ("restate", RESTATE)):
@@ -100,6 +104,7 @@ def _definitions(page: Page, sentence: str, first: bool) -> Iterator[tuple[str, 
         and (found := MEANS.match(sentence))
         and not _points(sentence)
         and not re.match(r"The |\w+ing ", found["term"])
+        and not POINTS_EN.search(found["rest"])
     ):
         yield "definition", {"word": _as_within(found["term"], page)}, sentence
     if NAMED.search(sentence) and (found := CALLED.match(sentence)) and len(found["body"].split()) >= 5:

@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterator
 from random import Random
 
+from datakit.stages.synthesize.alone import tells
 from datakit.stages.synthesize.candidates import Candidate
+from datakit.stages.synthesize.cutting import passage_with
 from datakit.stages.synthesize.korean import final_of, with_particle
 from datakit.stages.synthesize.passages import Page, unquoted, words
 
@@ -79,12 +81,12 @@ def sentence_tasks(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
         unit = page.units[place]
         before = unit.sentences[inner - 1] if inner and unit.plain("ko")[inner - 1] else ""
         for task, fields, answer in _from_sentence(page, sentence, before, place == 0 and inner == 0):
-            yield Candidate(task, page.around(place, inner, limit), answer, fields)
+            yield Candidate(task, passage_with(page, place, inner, limit), answer, fields)
         if before and (word := CONNECTIVE.match(sentence)):
-            yield from _choose_connective(page.around(place, inner, limit), before, sentence, word[1], rng)
-        if (year := _only_year(sentence)) and unquoted(sentence):
+            yield from _choose_connective(passage_with(page, place, inner, limit), before, sentence, word[1], rng)
+        if (year := _only_year(sentence)) and unquoted(sentence) and tells(sentence, "ko"):
             blank = sentence.replace(f"{year}년", "____년", 1)
-            yield Candidate("when", page.around(place, inner, limit), f"{year}년입니다.", {"sentence": blank})
+            yield Candidate("when", passage_with(page, place, inner, limit), f"{year}년입니다.", {"sentence": blank})
 
 
 def _from_sentence(page: Page, sentence: str, before: str, first: bool) -> Iterator[tuple[str, dict[str, str], str]]:

@@ -26,15 +26,17 @@ COLUMNS = ["id", "source_id", "text", "source", "position", "lang", "family", "l
 class Mine(Synthesize):
     """Reading tasks mined from documents by rules, without a model."""
 
+    version: ClassVar[int] = 4
     takes: ClassVar[frozenset[Kind]] = frozenset({"document"})
     rules: ClassVar[tuple[str, ...]] = ("no_task", "other_language", "not_chosen")
 
     recipe: Literal["mine"] = "mine"
     """By rules, without a model."""
     tasks: tuple[Task, ...] | None = None
-    """Kinds of task to make; null: all."""
-    per_document: Annotated[int, Field(ge=1, le=20)] = 3
-    """Most rows a document, no two of one kind."""
+    """Kinds of task to make; null: all but `cloze` and `order`, which more often than others have two right answers."""
+    per_document: Annotated[int, Field(ge=1, le=20)] = 6
+    """Most rows a document: up to four continuations, two texts to write, reasons, definitions, years and connectives,
+    one of any other kind."""
     passage_ko: Annotated[int, Field(ge=100)] = 600
     """Longest Korean passage put into a row, in characters."""
     passage_en: Annotated[int, Field(ge=200)] = 1000

@@ -79,8 +79,10 @@ class Page:
     title: str
     language: str
     units: list[Unit] = field(default_factory=list)
+    talk: bool | None = None
+    exchange: bool | None = None
+    """What `alone.is_talk` and `alone.is_exchange` found; None until asked."""
     _plain: list[tuple[int, int, str]] | None = None
-    _around: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def plain_sentences(self) -> list[tuple[int, int, str]]:
         """Every plain sentence of prose with the places of its unit and of itself; found out once."""
@@ -94,44 +96,23 @@ class Page:
             ]
         return self._plain
 
-    def around(self, place: int, inner: int, limit: int) -> str:
-        """A passage of at most `limit` characters that holds a sentence and what is near it in its section."""
-        unit = self.units[place]
-        if len(unit.text) > limit:
-            return _near(unit.sentences, inner, limit)
-        if (place, limit) not in self._around:
-            self._around[place, limit] = self._section(place, limit)
-        return self._around[place, limit]
-
-    def _section(self, place: int, limit: int) -> str:
-        """A unit and as many of its neighbours in its section as fit."""
-        unit = self.units[place]
-        first = last = place
-        length, grown = len(unit.text), True
-        while grown:
-            grown = False
-            for step, edge in ((1, last + 1), (-1, first - 1)):
-                if not 0 <= edge < len(self.units) or self.units[edge].kind not in ("prose", "list"):
-                    continue
-                if length + 2 + len(self.units[edge].text) > limit:
-                    continue
-                length += 2 + len(self.units[edge].text)
-                first, last = (first, edge) if step > 0 else (edge, last)
-                grown = True
-        return self.joined(first, last + 1)
-
-    def lead(self, limit: int, start: int = 0) -> tuple[str, bool]:
-        """The text from unit `start` to the next heading, at most `limit` characters, and whether that is all of it."""
+    def section(self, start: int) -> list[Unit]:
+        """The units from `start` to the next heading or whatever is neither prose nor list."""
         end = start
         while end < len(self.units) and self.units[end].kind in ("prose", "list"):
             end += 1
+        return self.units[start:end]
+
+    def lead(self, limit: int, start: int = 0) -> tuple[str, bool]:
+        """The text from unit `start` to the next heading, at most `limit` characters, and whether that is all of it."""
+        end = start + len(self.section(start))
         taken, length = start, 0
         while taken < end and length + len(self.units[taken].text) <= limit:
             length += len(self.units[taken].text) + 2
             taken += 1
         if taken > start:
             return self.joined(start, taken), taken == end
-        return (_near(self.units[start].sentences, 0, limit), False) if start < end else ("", False)
+        return (_first_of(self.units[start].sentences, limit), False) if start < end else ("", False)
 
     def joined(self, first: int, last: int) -> str:
         """Units as text: a blank line where the document had one."""
@@ -262,18 +243,9 @@ def _ended(text: str) -> bool:
     return text.rstrip(CLOSERS)[-1:] in ENDS
 
 
-def _near(sentences: list[str], inner: int, limit: int) -> str:
-    """As many sentences around one as fit, the following ones first."""
-    if not sentences or len(sentences[inner]) > limit:
-        return ""
-    first = last = inner
-    length = len(sentences[inner])
-    while True:
-        if last + 1 < len(sentences) and length + 1 + len(sentences[last + 1]) <= limit:
-            last += 1
-            length += 1 + len(sentences[last])
-        elif first > 0 and length + 1 + len(sentences[first - 1]) <= limit:
-            first -= 1
-            length += 1 + len(sentences[first])
-        else:
-            return " ".join(sentences[first : last + 1])
+def _first_of(sentences: list[str], limit: int) -> str:
+    """As many first sentences as fit."""
+    taken = len(sentences)
+    while taken and len(" ".join(sentences[:taken])) > limit:
+        taken -= 1
+    return " ".join(sentences[:taken])
