@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("errors", "canon", "cache", "shipped", "differences"),
     ("schemas", "outcome"),
-    ("manifests",),
+    ("manifests", "remote"),
     ("kernels", "store", "tokenizers", "models", "teachers", "executors", "lease", "webpage"),
     ("stage", "trainer"),
     ("stages",),

@@ -25,6 +25,7 @@ from unicodedata import normalize
 
 from datakit.canon import digest_bytes, digest_stream
 from datakit.errors import SourceError
+from datakit.remote import know_object_stores
 from datakit.stage import Source
 
 FORMATS = {
@@ -147,6 +148,7 @@ def _raw(url: str) -> Iterator[Any]:
         return
     import fsspec
 
+    know_object_stores()
     with fsspec.open(url, "rb", compression=None) as stream:
         yield stream
 
@@ -183,6 +185,7 @@ def _match(pattern: str) -> list[_Found]:
     """The files behind one pattern: a file, a folder with all below it, or a glob."""
     import fsspec
 
+    know_object_stores()
     try:
         fs, path = fsspec.core.url_to_fs(os.path.expanduser(pattern))
     except (ImportError, ValueError) as error:
