@@ -12,6 +12,7 @@ from typing import Literal
 import click
 
 from datakit.commandline import ONE_OR_MORE, Datakit, options, say
+from datakit.terminal import visible, visible_json
 
 
 @click.group(name="datakit", cls=Datakit, context_settings={"help_option_names": ["-h", "--help"]})
@@ -324,7 +325,7 @@ def _by_the_clock(one_pass: Callable[[], None], every: str | None, cron: str | N
         try:
             one_pass()
         except DatakitError as error:
-            click.echo(clock.failed(error), err=True)
+            click.echo(visible(clock.failed(error)), err=True)
 
     if every is not None:
         clock.every(every, patient)
@@ -426,7 +427,7 @@ def scan(files: tuple[str, ...], text: str | None, id_field: str, overrides: tup
 
     found = api.pii_scan(files, settings_of(overrides), text=text, id_field=id_field)
     for document in found.documents if as_json else ():
-        click.echo(json.dumps(document, ensure_ascii=False))
+        click.echo(visible_json(document))
     if not as_json:
         display.scan(found)
     found.complain()

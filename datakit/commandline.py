@@ -6,11 +6,12 @@ Exit codes: 0 ok, 2 config, 3 source, 4 stage, 5 gate, 6 store, 7 train, 8 teach
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
+
+from datakit.terminal import visible, visible_json
 
 if TYPE_CHECKING:
     from datakit.errors import DatakitError
@@ -49,7 +50,7 @@ class Datakit(click.Group):
                 raise
             told = _told(error)
             for line in told.lines():
-                click.echo(line, err=True)
+                click.echo(visible(line), err=True)
             _fail(ctx, told.exit_code, told.as_dict())
 
 
@@ -73,7 +74,7 @@ def _told(error: Exception) -> DatakitError:
 
 def _fail(ctx: click.Context, code: int, document: dict[str, Any]) -> NoReturn:
     if ctx.meta[JSON]:
-        click.echo(json.dumps(document, ensure_ascii=False))
+        click.echo(visible_json(document))
     ctx.exit(code)
 
 
@@ -106,6 +107,6 @@ def say(result: Any, as_json: bool, show: Callable[[Any], None]) -> None:
     from datakit import api
 
     if as_json:
-        click.echo(json.dumps(api.as_json(result), ensure_ascii=False, allow_nan=False))
+        click.echo(visible_json(api.as_json(result)))
     else:
         show(result)

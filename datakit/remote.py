@@ -43,7 +43,7 @@ def open_filesystem(url: str) -> tuple[Any, str]:
         raise StoreError("the URL of a store must hold no password or key", where=redacted(url), fix=fix)
     know_object_stores()
     try:
-        return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]
+        return fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:
         protocol = url.partition("://")[0]
         fix = "pip install 'datakit[s3]'" if protocol in OWN_PACKAGE else f"install fsspec's package for {protocol}"
@@ -83,7 +83,7 @@ def _object_store(protocol: str) -> type:
     from obstore.fsspec import FsspecStore
 
     class ObjectStore(FsspecStore):
-        async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
+        async def _pipe_file(self, path: str, value: bytes, mode: Any = "overwrite", **_: Any) -> None:
             bucket, place = self._split_path(path)
             with _as_os_errors(path):
                 try:
@@ -99,7 +99,7 @@ def _object_store(protocol: str) -> type:
             with _as_os_errors(path):
                 return await super()._info(path, **more)
 
-        async def _ls(self, path: str, detail: bool = True, **more: Any) -> Any:
+        async def _ls(self, path: str, detail: Any = True, **more: Any) -> Any:
             with _as_os_errors(path):
                 return await super()._ls(path, detail=detail, **more)
 

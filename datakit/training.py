@@ -20,6 +20,7 @@ from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.pipeline import TRAIN_KEYS, flatten
 from datakit.registry import find
 from datakit.runner import ignore
+from datakit.spelling import parse_yaml
 from datakit.store import Store
 from datakit.trainer import Model, Report, TrainerConfig, TrainJob, keep_quiet
 
@@ -77,7 +78,7 @@ def settings_of(overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         name, equals, text = override.partition("=")
         try:
-            settings[name.strip()] = yaml.safe_load(text)
+            settings[name.strip()] = parse_yaml(text)
         except yaml.YAMLError:
             settings[name.strip()] = text
         if not equals or not name.strip():

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("errors", "canon", "cache", "shipped", "differences"),
+    ("errors", "canon", "cache", "shipped", "differences", "spelling", "terminal"),
     ("schemas", "outcome"),
     ("manifests", "remote"),
     ("kernels", "store", "tokenizers", "models", "teachers", "executors", "lease", "webpage"),
