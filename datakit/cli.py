@@ -12,7 +12,6 @@ from typing import Literal
 import click
 
 from datakit.commandline import ONE_OR_MORE, Datakit, options, say
-from datakit.terminal import visible, visible_json
 
 
 @click.group(name="datakit", cls=Datakit, context_settings={"help_option_names": ["-h", "--help"]})
@@ -320,6 +319,7 @@ def _by_the_clock(one_pass: Callable[[], None], every: str | None, cron: str | N
     """Passes for ever: a refused or failed one is told in one line, and the clock goes on."""
     from datakit.errors import DatakitError
     from datakit.refreshing import clock
+    from datakit.terminal import visible
 
     def patient() -> None:
         try:
@@ -423,6 +423,7 @@ _SETTING = click.option(
 def scan(files: tuple[str, ...], text: str | None, id_field: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Where personal data stands in FILES: places, types and rules, never a value."""
     from datakit import api, display
+    from datakit.terminal import visible_json
     from datakit.training import settings_of
 
     found = api.pii_scan(files, settings_of(overrides), text=text, id_field=id_field)

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from datakit.terminal import visible, visible_json
-
 if TYPE_CHECKING:
     from datakit.errors import DatakitError
 
@@ -48,6 +46,8 @@ class Datakit(click.Group):
             # A reader that went away (`datakit show | head`) is no failure; click ends quietly.
             if ctx.params.get("debug") or isinstance(error, BrokenPipeError):
                 raise
+            from datakit.terminal import visible
+
             told = _told(error)
             for line in told.lines():
                 click.echo(visible(line), err=True)
@@ -73,6 +73,8 @@ def _told(error: Exception) -> DatakitError:
 
 
 def _fail(ctx: click.Context, code: int, document: dict[str, Any]) -> NoReturn:
+    from datakit.terminal import visible_json
+
     if ctx.meta[JSON]:
         click.echo(visible_json(document))
     ctx.exit(code)
@@ -105,6 +107,7 @@ def options(*names: str) -> Callable[[F], F]:
 def say(result: Any, as_json: bool, show: Callable[[Any], None]) -> None:
     """Print a result: as JSON, or for people."""
     from datakit import api
+    from datakit.terminal import visible_json
 
     if as_json:
         click.echo(visible_json(api.as_json(result)))

@@ -295,7 +295,8 @@ def _train_problems(train: dict[str, Any], kind: Kind | None) -> list[Problem]:
 
 def _apply_overrides(data: dict[str, Any], overrides: Sequence[str], problems: list[Problem]) -> dict[str, Any]:
     """Apply `entry.field=value` (value in YAML) to stages by id or use, to sections, `seed`, `name`."""
-    stages = [dict(e) if isinstance(e, dict) else {"use": e} for e in data.get("stages") or []]
+    listed = data.get("stages") if isinstance(data.get("stages"), list | tuple) else ()
+    stages = [dict(e) if isinstance(e, dict) else {"use": e} for e in listed or ()]
     named = {name: entry for entry in reversed(stages) for name in _entry_names(entry)}
     for override in overrides:
         path, equals, text = override.partition("=")
@@ -317,7 +318,7 @@ def _apply_overrides(data: dict[str, Any], overrides: Sequence[str], problems: l
         else:
             known = [str(name) for name in named] + [*SECTIONS, "seed", "name"]
             problems.append(unknown(f"no entry {head!r}", head, known, f"--set {override}"))
-    return {**data, "stages": stages} if "stages" in data else data
+    return {**data, "stages": stages} if listed else data
 
 
 def _entry_names(entry: dict[str, Any]) -> Iterator[str]:
