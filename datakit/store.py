@@ -25,6 +25,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC
 from pathlib import Path
@@ -54,6 +55,8 @@ R = TypeVar("R", bound=Record)
 UNIQUE = frozenset({"id", "source_id", "family", "text"})
 """Columns whose values hardly ever repeat: a dictionary of them costs time and saves nothing."""
 DOCTOR = "`datakit doctor --mend` takes away what is damaged; run again then, and it is made anew"
+REQUESTS = 16
+"""Requests at a time to an object store."""
 VERSION = re.compile(r"^(?P<day>\d{4}\.\d{2}\.\d{2})\.(?P<count>\d+)$")
 
 
@@ -83,6 +86,13 @@ class Store:
     def record(self, key: str) -> ShardRecord | None:
         """The record of a shard, None if it isn't done."""
         return self._read_record(self._at("objects", key, ".json"), ShardRecord)
+
+    def records(self, keys: Sequence[str]) -> list[ShardRecord | None]:
+        """The records of some shards; away from the disk, where each is a request, several at a time."""
+        if self.local or len(keys) < 2:
+            return [self.record(key) for key in keys]
+        with ThreadPoolExecutor(REQUESTS) as pool:
+            return list(pool.map(self.record, keys))
 
     def put_shard(
         self,
@@ -160,8 +170,16 @@ class Store:
 
     def step(self, key: str) -> StepRecord | None:
         """The record of a step, None if it isn't done or one of its shards is gone."""
+        found = self.step_with_shards(key)
+        return found[0] if found else None
+
+    def step_with_shards(self, key: str) -> tuple[StepRecord, list[ShardRecord]] | None:
+        """The same with the records of its shards, which had to be read."""
         step = self.step_record(key)
-        return step if step and all(self.record(shard) for shard in step.shards) else None
+        if step is None:
+            return None
+        shards = [record for record in self.records(step.shards) if record]
+        return (step, shards) if len(shards) == len(step.shards) else None
 
     def put_step(self, step: StepRecord, drops: pa.Table | None = None) -> StepRecord:
         """Write a step's drops and then its record."""
@@ -184,7 +202,7 @@ class Store:
         for key in report.steps:
             step = self.step_record(key)
             keys = step.shards if step else (key,)
-            found += [record for shard in keys if (record := self.record(shard))]
+            found += [record for record in self.records(keys) if record]
         return found
 
     def part(self, key: str) -> pa.Table | None:

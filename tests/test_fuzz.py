@@ -1,6 +1,7 @@
 """Every reader and the YAML loader on bytes that hypothesis makes up or spoils: rows, counted drops, or one error.
 
-A StageError is none of them: it stands for an exception that nobody thought of. The same cases every time, some dozens a format; `make test-all` tries thousands.
+A StageError is none of them: it stands for an exception that nobody thought of. The same cases every time, some dozens
+a format; `make test-all` tries over a thousand.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ BENCHES = (
     ("tokens", "bench_tokens", [], ()),
     ("train", "bench_train", [], ()),
     ("crash", "bench_crash", [], ()),
+    ("frame", "bench_frame", [], ()),
 )
 
 
