@@ -185,3 +185,18 @@ def test_any_of_thousands_of_yaml_is_a_pipeline_or_one_error() -> None:
 
 def test_yaml_that_is_spoilt_is_a_pipeline() -> None:
     assert Pipeline.from_dict(yaml.safe_load(YAML)).stages
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "text\n".encode("utf-32") + b"\x00\x00\x11\x00" + "\n끝 줄".encode("utf-32-le"),
+        "text\n".encode("utf-16") + b"\x00\xd8" + "\n끝 줄".encode("utf-16-le"),
+        "text\n끝 줄\n".encode("utf-32") + b"\x00",
+        "text\n끝 줄\n".encode("utf-16") + b"\x00",
+    ],
+)
+def test_a_wide_character_that_is_none_costs_its_line_alone(tmp_path: Path, data: bytes) -> None:
+    found = read(tmp_path / "a.csv", data)
+    assert found.texts == ["끝 줄"]
+    assert [drop[1] for drop in found.drops] == ["unreadable"]
