@@ -389,12 +389,13 @@ def _by_the_clock(one_pass: Callable[[], None], every: str | None, cron: str | N
     """Passes for ever: a refused or failed one is told in one line, and the clock goes on."""
     from datakit.errors import DatakitError
     from datakit.refreshing import clock
+    from datakit.terminal import visible
 
     def patient() -> None:
         try:
             one_pass()
         except DatakitError as error:
-            click.echo(clock.failed(error), err=True)
+            click.echo(visible(clock.failed(error)), err=True)
 
     if every is not None:
         clock.every(every, patient)
@@ -523,11 +524,12 @@ _SETTING = click.option(
 def scan(files: tuple[str, ...], text: str | None, id_field: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Where personal data stands in FILES: places, types and rules, never a value."""
     from datakit import api, display
+    from datakit.terminal import visible_json
     from datakit.training import settings_of
 
     found = api.pii_scan(files, settings_of(overrides), text=text, id_field=id_field)
     for document in found.documents if as_json else ():
-        click.echo(json.dumps(document, ensure_ascii=False))
+        click.echo(visible_json(document))
     if not as_json:
         display.scan(found)
     found.complain()

@@ -6,7 +6,6 @@ Exit codes: 0 ok, 2 config, 3 source, 4 stage, 5 gate, 6 store, 7 train, 8 teach
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -56,9 +55,11 @@ class Datakit(click.Group):
             # A reader that went away (`datakit show | head`) is no failure; click ends quietly.
             if ctx.params.get("debug") or isinstance(error, BrokenPipeError):
                 raise
+            from datakit.terminal import visible
+
             told = _told(error)
             for line in told.lines():
-                click.echo(line, err=True)
+                click.echo(visible(line), err=True)
             _fail(ctx, told.exit_code, told.as_dict())
 
 
@@ -81,8 +82,10 @@ def _told(error: Exception) -> DatakitError:
 
 
 def _fail(ctx: click.Context, code: int, document: dict[str, Any]) -> NoReturn:
+    from datakit.terminal import visible_json
+
     if ctx.meta[JSON]:
-        click.echo(json.dumps(document, ensure_ascii=False))
+        click.echo(visible_json(document))
     ctx.exit(code)
 
 
@@ -113,8 +116,9 @@ def options(*names: str) -> Callable[[F], F]:
 def say(result: Any, as_json: bool, show: Callable[[Any], None]) -> None:
     """Print a result: as JSON, or for people."""
     from datakit import api
+    from datakit.terminal import visible_json
 
     if as_json:
-        click.echo(json.dumps(api.as_json(result), ensure_ascii=False, allow_nan=False))
+        click.echo(visible_json(api.as_json(result)))
     else:
         show(result)

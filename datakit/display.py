@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from datakit.terminal import visible
+
 if TYPE_CHECKING:
     from datakit.api import Done
     from datakit.manifests import AdapterArtifact
@@ -32,13 +34,13 @@ def table(*columns: str, rows: Sequence[Sequence[Any]]) -> None:
     for name in columns:
         drawn.add_column(name.rstrip(">"), justify="right" if name.endswith(">") else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text(_cell(value)) for value in row))
+        drawn.add_row(*(Text(visible(_cell(value))) for value in row))
     _print(drawn)
 
 
 def line(text: str = "") -> None:
     """One line, as it is."""
-    _print(Text(text))
+    _print(Text(visible(text)))
 
 
 def _print(drawn: Table | Text) -> None:

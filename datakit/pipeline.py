@@ -21,6 +21,7 @@ from datakit.canon import key_of
 from datakit.errors import ConfigError, DatakitError, Problem
 from datakit.registry import find, stage_class, unknown
 from datakit.schemas import Kind
+from datakit.spelling import parse_yaml
 from datakit.stage import Stage
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -214,7 +215,7 @@ class Pipeline(BaseModel):
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """A YAML file that must hold a mapping; every failure is a ConfigError with the line."""
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        data = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         near = unknown("", Path(path).name, sorted(p.name for p in Path(path).parent.glob("*.y*ml"))).fix
         raise ConfigError("no such pipeline file", where=str(path), fix=near if near != "known: " else "") from error
@@ -294,13 +295,14 @@ def _train_problems(train: dict[str, Any], kind: Kind | None) -> list[Problem]:
 
 def _apply_overrides(data: dict[str, Any], overrides: Sequence[str], problems: list[Problem]) -> dict[str, Any]:
     """Apply `entry.field=value` (value in YAML) to stages by id or use, to sections, `seed`, `name`."""
-    stages = [dict(e) if isinstance(e, dict) else {"use": e} for e in data.get("stages") or []]
+    listed = data.get("stages") if isinstance(data.get("stages"), list | tuple) else ()
+    stages = [dict(e) if isinstance(e, dict) else {"use": e} for e in listed or ()]
     named = {name: entry for entry in reversed(stages) for name in _entry_names(entry)}
     for override in overrides:
         path, equals, text = override.partition("=")
         head, _, field = path.strip().rpartition(":")[2].partition(".")
         try:
-            value = yaml.safe_load(text)
+            value = parse_yaml(text)
         except yaml.YAMLError:
             value = text
         if not equals or not head:
@@ -316,7 +318,7 @@ def _apply_overrides(data: dict[str, Any], overrides: Sequence[str], problems: l
         else:
             known = [str(name) for name in named] + [*SECTIONS, "seed", "name"]
             problems.append(unknown(f"no entry {head!r}", head, known, f"--set {override}"))
-    return {**data, "stages": stages} if "stages" in data else data
+    return {**data, "stages": stages} if listed else data
 
 
 def _entry_names(entry: dict[str, Any]) -> Iterator[str]:

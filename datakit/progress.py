@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from datakit.terminal import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
@@ -46,12 +48,13 @@ class ProgressBars:
             self._log(event)
             return
         if event.what not in self.tasks:
-            self.tasks[event.what] = self.live.add_task(event.what, total=event.total or None, figures="")
+            self.tasks[event.what] = self.live.add_task(visible(event.what), total=event.total or None, figures="")
         figures = _figures(event.values)
         self.live.update(self.tasks[event.what], completed=event.done, total=event.total or None, figures=figures)
 
     def tell(self, text: str) -> None:
         """Say one line."""
+        text = visible(text)
         if self.live is None:
             print(text, file=sys.stderr, flush=True)
         else:
@@ -100,12 +103,14 @@ def _bars(console: Console | None = None) -> Progress:
     console = console or Console(stderr=True)
     narrow = console.width < 100
     return Progress(
-        TextColumn("{task.description}", table_column=Column(min_width=18 if narrow else 24, no_wrap=True)),
+        TextColumn(
+            "{task.description}", markup=False, table_column=Column(min_width=18 if narrow else 24, no_wrap=True)
+        ),
         BarColumn(bar_width=10 if narrow else 24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[figures]}", table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[figures]}", style="dim", markup=False, table_column=Column(no_wrap=True)),
         console=console,
     )
 

@@ -12,8 +12,9 @@
     <root>/runs/<stamp>.json                 what ran when, how long: the only dated files
     <root>/forgotten.json                    rows that must not be read again (`forget`)
 
-Every file appears whole or not at all: on a local disk it is written beside its place and renamed, on object stores a
-put is atomic. Killing a process at any moment leaves at most a stray `.tmp-…` file, which nothing reads.
+Every file appears whole or not at all: it is written beside its place and renamed; on object stores, which know no
+renaming, a put is atomic. Killing a process at any moment leaves at most a stray `.tmp-…` file, which nothing reads.
+No file holds a path or an address of the store: copied to another place, it is the same store.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ import errno
 import json
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import UTC
 from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -41,6 +45,7 @@ from datakit.manifests import (
     sealed,
     unsealed,
 )
+from datakit.remote import open_filesystem, puts_whole
 from datakit.schemas import Kind, concat
 
 if TYPE_CHECKING:
@@ -50,6 +55,8 @@ R = TypeVar("R", bound=Record)
 UNIQUE = frozenset({"id", "source_id", "family", "text"})
 """Columns whose values hardly ever repeat: a dictionary of them costs time and saves nothing."""
 DOCTOR = "`datakit doctor --mend` takes away what is damaged; run again then, and it is made anew"
+REQUESTS = 16
+"""Requests at a time to an object store."""
 VERSION = re.compile(r"^(?P<day>\d{4}\.\d{2}\.\d{2})\.(?P<count>\d+)$")
 
 
@@ -57,12 +64,12 @@ class Store:
     """A store at a folder or fsspec URL. Making the object touches nothing; `prepare` creates and checks it."""
 
     def __init__(self, root: str | Path) -> None:
-        import fsspec
         from fsspec.implementations.local import LocalFileSystem
 
         self.url = str(root)
-        self.fs, self.root = fsspec.core.url_to_fs(self.url)
+        self.fs, self.root = open_filesystem(self.url)
         self.local = isinstance(self.fs, LocalFileSystem)
+        self.whole_puts = puts_whole(self.fs)
         self._known = False
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -79,6 +86,13 @@ class Store:
     def record(self, key: str) -> ShardRecord | None:
         """The record of a shard, None if it isn't done."""
         return self._read_record(self._at("objects", key, ".json"), ShardRecord)
+
+    def records(self, keys: Sequence[str]) -> list[ShardRecord | None]:
+        """The records of some shards; away from the disk, where each is a request, several at a time."""
+        if self.local or len(keys) < 2:
+            return [self.record(key) for key in keys]
+        with ThreadPoolExecutor(REQUESTS) as pool:
+            return list(pool.map(self.record, keys))
 
     def put_shard(
         self,
@@ -156,8 +170,16 @@ class Store:
 
     def step(self, key: str) -> StepRecord | None:
         """The record of a step, None if it isn't done or one of its shards is gone."""
+        found = self.step_with_shards(key)
+        return found[0] if found else None
+
+    def step_with_shards(self, key: str) -> tuple[StepRecord, list[ShardRecord]] | None:
+        """The same with the records of its shards, which had to be read."""
         step = self.step_record(key)
-        return step if step and all(self.record(shard) for shard in step.shards) else None
+        if step is None:
+            return None
+        shards = [record for record in self.records(step.shards) if record]
+        return (step, shards) if len(shards) == len(step.shards) else None
 
     def put_step(self, step: StepRecord, drops: pa.Table | None = None) -> StepRecord:
         """Write a step's drops and then its record."""
@@ -180,7 +202,7 @@ class Store:
         for key in report.steps:
             step = self.step_record(key)
             keys = step.shards if step else (key,)
-            found += [record for shard in keys if (record := self.record(shard))]
+            found += [record for record in self.records(keys) if record]
         return found
 
     def part(self, key: str) -> pa.Table | None:
@@ -220,9 +242,11 @@ class Store:
     def publish(self, manifest: DatasetManifest) -> None:
         """Write a manifest under its name; a version is never overwritten."""
         path = f"{self.root}/names/{manifest.ref}.json"
-        if self.fs.exists(path):
-            raise StoreError(f"{manifest.ref} is published already", where=self.url, fix="publish a new version")
-        self._put(path, sealed(manifest))
+        try:
+            self._put(path, sealed(manifest), new=True)
+        except FileExistsError:
+            fix = "publish a new version"
+            raise StoreError(f"{manifest.ref} is published already", where=self.url, fix=fix) from None
 
     def put_last(self, manifest: DatasetManifest) -> None:
         """Remember what the newest run of a pipeline did, published or not: rows that it dropped can be asked for."""
@@ -304,6 +328,23 @@ class Store:
             found = self.fs.find(self.root, detail=True)
         return {path.removeprefix(self.root).lstrip("/"): int(info["size"]) for path, info in found.items()}
 
+    def create(self, path: str, data: bytes) -> None:
+        """Write a file that must not be there yet; FileExistsError if it is. Of two that try, one succeeds."""
+        self._put(f"{self.root}/{path}", data, new=True)
+
+    def touch(self, path: str, data: bytes) -> None:
+        """Make a file young: by its date on a disk, elsewhere by writing it anew."""
+        if self.local:
+            os.utime(f"{self.root}/{path}")
+        else:
+            self._put(f"{self.root}/{path}", data)
+
+    def age(self, path: str) -> float:
+        """Seconds since a file was written, by the store's clock and ours."""
+        with self._explained(path):
+            written = self.fs.modified(f"{self.root}/{path}")
+        return time.time() - (written if written.tzinfo else written.replace(tzinfo=UTC)).timestamp()
+
     def remove(self, path: str) -> None:
         """Remove a file of the store, named as in `files`; one that is gone already is fine."""
         with self._explained(path), suppress(FileNotFoundError):
@@ -346,21 +387,41 @@ class Store:
     def _at(self, room: str, key: str, ending: str) -> str:
         return f"{self.root}/{file_of(room, key, ending)}"
 
-    def _put(self, path: str, data: bytes) -> None:
+    def _put(self, path: str, data: bytes, new: bool = False) -> None:
+        """Write a file whole; with `new` FileExistsError if it is there already."""
         with self._explained(path):
-            if not self.local:
-                self.fs.pipe_file(path, data)
+            if self.whole_puts:
+                self.fs.pipe_file(path, data, mode="create" if new else "overwrite")
                 return
-            place = Path(path)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            draft = place.with_name(f".tmp-{os.getpid()}-{get_ident()}-{place.name}")
+            folder, _, name = path.rpartition("/")
+            self.fs.makedirs(folder, exist_ok=True)
+            draft = f"{folder}/.tmp-{os.getpid()}-{get_ident()}-{name}"
             try:
-                draft.write_bytes(data)
-                os.replace(draft, place)
+                self._write(draft, data)
+                self._place(draft, path, new)
             except BaseException:
-                with suppress(FileNotFoundError):
-                    draft.unlink()
+                with suppress(OSError):
+                    self.fs.rm_file(draft)
                 raise
+
+    def _write(self, draft: str, data: bytes) -> None:
+        if self.local:
+            Path(draft).write_bytes(data)
+        else:
+            self.fs.pipe_file(draft, data)
+
+    def _place(self, draft: str, path: str, new: bool) -> None:
+        """Give a draft its name."""
+        if self.local and not new:
+            os.replace(draft, path)
+        elif self.local:
+            _link(draft, path)
+        else:
+            if self.fs.exists(path):
+                if new:
+                    raise FileExistsError(path)
+                self.fs.rm_file(path)
+            self.fs.mv(draft, path)
 
     def _read_record(self, path: str, record: type[R]) -> R | None:
         self._has_our_format()
@@ -407,11 +468,25 @@ class Store:
         }
         try:
             yield
-        except FileNotFoundError:
+        except (FileNotFoundError, FileExistsError):
             raise
         except OSError as error:
             message, fix = remedies.get(error.errno or 0, (f"the store can't be used: {error.strerror}", ""))
             raise StoreError(message, where=path, fix=fix) from error
+
+
+def _link(draft: str, path: str) -> None:
+    """Give a draft its name unless a file has it already: a link, unlike a renaming, fails then."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:  # no links on this filesystem
+        if os.path.exists(path):
+            raise FileExistsError(path) from None
+        os.replace(draft, path)
+    else:
+        os.unlink(draft)
 
 
 def file_of(room: str, key: str, ending: str) -> str:

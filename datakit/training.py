@@ -21,6 +21,7 @@ from datakit.pipeline import TRAIN_KEYS, flatten
 from datakit.registry import find
 from datakit.runner import ignore
 from datakit.schemas import Message
+from datakit.spelling import parse_yaml
 from datakit.store import Store
 from datakit.trainer import Model, Report, TrainerConfig, TrainJob, keep_quiet
 
@@ -101,7 +102,7 @@ def settings_of(overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         name, equals, text = override.partition("=")
         try:
-            settings[name.strip()] = yaml.safe_load(text)
+            settings[name.strip()] = parse_yaml(text)
         except yaml.YAMLError:
             settings[name.strip()] = text
         if not equals or not name.strip():

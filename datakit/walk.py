@@ -81,6 +81,8 @@ class Walk:
     """The steps of the walk: neighbouring row stages together."""
     measured: dict[str, tuple[Kind, list[str]]] = field(default_factory=dict)
     """The kind of rows that a stage measures, and the keys of its signals, by the stage's name."""
+    looked_up: dict[str, ShardRecord] = field(default_factory=dict)
+    """Records that were read to see that a step is done."""
     clock: Callable[[], float] = field(default=lambda: datetime.now(UTC).timestamp())
 
     def walk(self, stages: Sequence[Stage]) -> None:
@@ -122,7 +124,7 @@ class Walk:
             gone = frozenset(row for source in group for row in buried.get(source.name, ()))
             key = key_of("source", recipe, *members, *(["forgotten", *sorted(gone)] if gone else []))
             jobs.append(SourceJob(self.store, stage, group, key, kind, self.env, gone))
-        done = {job.key: step for job in jobs if (step := self.store.step(job.key))}
+        done = {job.key: step for job in jobs if (step := self._done(job.key))}
         todo = len(jobs) - len(done)
         self._count(len(done), todo)
         if todo and not self.dry:
@@ -236,7 +238,7 @@ class Walk:
     def _corpus(self, stage: CorpusStage) -> bool:
         own = key_of("step", stage.keyed_as(self.seed), [shard.key for shard in self.shards])
         beside = stage.beside(own)
-        step = self.store.step(key := own if beside is None else key_of(own, beside))
+        step = self._done(key := own if beside is None else key_of(own, beside))
         self._count(int(step is not None), int(step is None))
         gives = stage.gives(self.kind)
         if step is None and self.dry:
@@ -310,8 +312,16 @@ class Walk:
                 self.report(Event(name, 0, total))
             yield job
 
+    def _done(self, key: str) -> StepRecord | None:
+        """The record of a step that is done; those of its shards are kept until they are asked for."""
+        found = self.store.step_with_shards(key)
+        if found is None:
+            return None
+        self.looked_up |= {record.key: record for record in found[1]}
+        return found[0]
+
     def _known(self, key: str) -> ShardRecord:
-        record = self.store.record(key)
+        record = self.looked_up.pop(key, None) or self.store.record(key)
         if record is None:
             raise StoreError(
                 "a shard vanished from the store in the middle", where=self.store.url, fix="run again: it is made anew"

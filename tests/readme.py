@@ -23,7 +23,7 @@ READMES = (ROOT / "README.md", ROOT / "README.ko.md")
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 TOP = {
     "datakit": "the product: stages, store, runner, command line",
-    "plugins": "datakit_lora, the built-in trainer, and datakit_transformers, both found by entry point like anybody else's",
+    "plugins": "the trainers lora (built in) and transformers, found by entry point like anybody else's",
     "pipelines": "pipelines to start from, shipped with the package",
     "sample_data": "Korean and English documents with planted defects, seeds, held-out rows",
     "tests": "laws, contracts, benchmarks",

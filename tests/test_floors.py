@@ -10,9 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("errors", "canon", "cache", "shipped", "differences", "turns"),
+    ("errors", "canon", "cache", "shipped", "differences", "spelling", "terminal", "turns"),
     ("schemas", "outcome", "defects"),
-    ("manifests",),
+    ("manifests", "remote"),
     ("kernels", "store", "tokenizers", "models", "embedder", "teachers", "executors", "lease", "webpage", "streaming"),
     ("stage", "trainer"),
     ("stages",),

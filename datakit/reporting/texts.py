@@ -22,7 +22,9 @@ SAMPLES = 8
 SAMPLE_CHARACTERS = 500
 
 # C0 and C1 controls but tab and line feed: a browser may swallow them or complain.
-_CONTROLS = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)}
+_DIRECTIONS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Marks that turn the direction of writing: one in a sample would turn what stands beside it."""
+_CONTROLS = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0), *_DIRECTIONS) if code not in (0x09, 0x0A)}
 
 
 @dataclass(frozen=True, slots=True)

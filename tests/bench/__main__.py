@@ -35,6 +35,7 @@ BENCHES = (
     ("train", "bench_train", [], ()),
     ("crash", "bench_crash", [], ()),
     ("methods", "bench_methods", [], ()),
+    ("frame", "bench_frame", [], ()),
 )
 
 

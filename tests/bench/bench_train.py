@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datakit.schemas import IGNORED
-from tests.bench.peers import PACKAGES, environment_of
+from tests.bench.peers import PACKAGES, python_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -266,7 +266,7 @@ def measure(name: str, task: Task, folder: Path) -> dict[str, Any]:
     print(f"  {name} ...", file=sys.stderr, flush=True)
     (folder / "task.json").write_text(json.dumps(asdict(task)))
     # TRL sees our packages but not this checkout.
-    python = environment_of("trl") if name.startswith("trl") else sys.executable
+    python = python_of("trl") if name.startswith("trl") else sys.executable
     command = [python, "-m", "tests.bench.bench_train", "--alone", name, "--folder", str(folder)]
     quiet = {
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}",

@@ -24,6 +24,7 @@ from pydantic import Field, field_validator, model_validator
 
 from datakit.errors import Problem, SourceError, failing_at
 from datakit.outcome import Outcome
+from datakit.remote import holds_secret
 from datakit.schemas import Kind
 from datakit.stage import Env, Execution, Source, SourceStage
 from datakit.stages.ingest import hub
@@ -77,6 +78,8 @@ class Ingest(SourceStage):
     def _some_files(cls, files: str | list[str]) -> str | list[str]:
         if not files or not all(files):
             raise ValueError("name at least one file, folder or glob")
+        if any(map(holds_secret, [files] if isinstance(files, str) else files)):
+            raise ValueError("a URL must hold no password, key or signature: set it in the environment")
         return files
 
     @field_validator("encoding")

@@ -109,15 +109,24 @@ def blocks(stream: IO[bytes], encoding: str) -> Iterator[bytes]:
         while block := stream.read(BLOCK):
             yield block
         return
-    # Half of a pair stays a half: it makes its line invalid UTF-8, which drops that line alone.
-    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+    # Half of a pair stays a half, and what is no character becomes one: its line is invalid UTF-8, and alone dropped.
+    decoder = codecs.getincrementaldecoder(encoding)(HALVES)
     yield decoder.decode(stream.read(BLOCK)).removeprefix("\ufeff").encode("utf-8", "surrogatepass")
     while block := stream.read(BLOCK):
         yield decoder.decode(block).encode("utf-8", "surrogatepass")
+    yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
+
+
+def _half(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What stands for bytes that are no character of UTF-16 or UTF-32: the half that they are, or any other."""
     try:
-        yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        yield b"\xff"
+        return codecs.lookup_error("surrogatepass")(error)
+    except UnicodeDecodeError as wrong:
+        return "\udcff", wrong.end
+
+
+HALVES = "datakit.halves"
+codecs.register_error(HALVES, _half)
 
 
 def lines_of(stream: IO[bytes], encoding: str, limit: int) -> Iterator[bytes | int]:

