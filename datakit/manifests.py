@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from datakit.canon import canonical, digest_bytes
 from datakit.schemas import Kind
 
-STORE_FORMAT = 2
+STORE_FORMAT = 3
 """Version of the store's layout; a store of another version is refused by name."""
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from datakit.stages.synthesize.filters import instruction_fault
-from datakit.stages.synthesize.generate import read_seeds
 from datakit.stages.synthesize.novelty import Pool
+from datakit.stages.synthesize.seeds import read_seeds
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
 USER_ORIENTED = Path(__file__).parent / "data" / "user_oriented_ko.jsonl"

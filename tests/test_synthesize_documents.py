@@ -67,8 +67,8 @@ def test_grounded_row_names_document_evidence_prompt_and_request(tmp_path: Path)
     applied = grounded(tmp_path, GOOD)
     [row] = made(applied)
     assert row["messages"] == [
-        {"role": "user", "content": f"{GOOD['question']}\n\n{KO}", "weight": None},
-        {"role": "assistant", "content": GOOD["answer"], "weight": None},
+        {"role": "user", "content": f"{GOOD['question']}\n\n{KO}", "weight": None, "more": None},
+        {"role": "assistant", "content": GOOD["answer"], "weight": None, "more": None},
     ]
     assert (row["parents"], row["family"], row["licence"]) == (["d1"], "family-d1", "CC-BY-4.0")
     assert (row["synthesize.parent_licence"], row["synthesize.evidence"]) == ("CC-BY-4.0", GOOD["evidence"])

@@ -107,9 +107,9 @@ def preferred(tmp_path: Path, *verdicts: dict[str, Any], **settings: Any) -> Any
 def test_preference_row_holds_the_task_and_both_answers(tmp_path: Path) -> None:
     applied = preferred(tmp_path, better("A", f"답 A:\n{GOOD}"), better("B", f"답 A:\n{BAD}"))
     [row] = applied.rows.to_pylist()
-    assert row["messages"] == [{"role": "user", "content": ASKED, "weight": None}]
-    assert row["chosen"] == [{"role": "assistant", "content": GOOD, "weight": None}]
-    assert row["rejected"] == [{"role": "assistant", "content": BAD, "weight": None}]
+    assert row["messages"] == [{"role": "user", "content": ASKED, "weight": None, "more": None}]
+    assert row["chosen"] == [{"role": "assistant", "content": GOOD, "weight": None, "more": None}]
+    assert row["rejected"] == [{"role": "assistant", "content": BAD, "weight": None, "more": None}]
     assert row["parents"] == ["e1"]
     assert len(row["synthesize.request"].split()) == 4, "two answers and two comparisons"
     assert (applied.stats.folded, applied.stats.made) == (1, 1)

@@ -371,6 +371,8 @@ RULES: dict[str, tuple[str, str]] = {
     "other_language": ("another language than asked for", "요청과 다른 언어"),
     "not_chosen": ("not chosen", "뽑히지 않음"),
     "refused": ("refused by the template", "틀에 맞지 않음"),
+    "lost_turn": ("a turn that the template left out", "양식에서 빠진 말이 있는 대화"),
+    "tool_control": ("a tool call that would become control tokens", "도구 호출에 제어 토큰이 있음"),
     "many_turns": ("more than one question", "질문이 여러 번인 대화"),
     "wrong_language": ("another language", "다른 언어"),
     "mixed_language": ("mixed languages", "언어가 섞임"),
