@@ -15,8 +15,9 @@ from typing import Any
 _HOMES = {
     "datakit.api": (
         "blame", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget", "gc", "generate",
-        "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "provenance", "refresh", "report",
-        "rethreshold", "rollback", "run", "schedule", "show", "trace", "train", "why",
+        "index", "init", "merge", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "provenance", "refresh",
+        "report", "rethreshold", "review_export", "review_import", "rollback", "run", "schedule", "show", "stats",
+        "trace", "train", "why",
     ),
     "datakit.errors": ("DatakitError", "ConfigError"),
     "datakit.outcome": ("Drop", "Outcome"),

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
-from datakit.describing import describe_plugin, describe_stage
+from datakit.describing import describe_plugin, describe_prompts, describe_stage
 from datakit.errors import ConfigError
 from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.pipeline import Pipeline
-from datakit.registry import GROUPS, names, stage_class
+from datakit.registry import GROUPS, names, stage_class, unknown
 from datakit.schemas import Message
 from datakit.shipped import GITIGNORE, shipped
 
@@ -139,9 +139,22 @@ def stages(name: str | None = None) -> list[dict[str, Any]]:
     return [as_json(describe_stage(use)) for use in listed]
 
 
-def plugins() -> list[dict[str, Any]]:
-    """Everything found by entry point: stages, trainers, teachers; a broken one is listed with its error."""
-    return [describe_plugin(group, entry) for group in GROUPS for entry in names(group).values()]
+def prompts(name: str | None = None, *, folder: str = "") -> list[dict[str, Any]]:
+    """The prompts of the recipes, those of a folder in the place of shipped ones: all, or those of one name
+    (`grounded`, `grounded.ko`) with their text."""
+    return describe_prompts(name, folder)
+
+
+def plugins(name: str | None = None) -> list[dict[str, Any]]:
+    """Everything found by entry point: stages, trainers, teachers; a broken one is listed with its error.
+
+    With a name: that plugin alone, and every setting of it with type, default and what it does.
+    """
+    found = [(group, entry) for group in GROUPS for entry in names(group).values() if name in (None, entry.name)]
+    if not found:
+        known = [entry.name for group in GROUPS for entry in names(group).values()]
+        raise ConfigError((unknown(f"no plugin {name!r}", str(name), known, "plugins"),))
+    return [describe_plugin(group, entry, settings=name is not None) for group, entry in found]
 
 
 def datasets(*, store: str = DEFAULT_STORE) -> list[dict[str, Any]]:
@@ -153,19 +166,37 @@ def datasets(*, store: str = DEFAULT_STORE) -> list[dict[str, Any]]:
 
 
 def show(
-    dataset: str, *, store: str = DEFAULT_STORE, stage: str | None = None, rows: int = 3, raw: bool = False
+    dataset: str | None = None,
+    *,
+    store: str = DEFAULT_STORE,
+    stage: str | None = None,
+    rows: int = 3,
+    raw: bool = False,
+    template: str | None = None,
+    tokenizer: str = "smollm2",
 ) -> list[dict[str, Any]]:
-    """Rows of a dataset as they left a stage (default: the last with text); only text from after `pii`, unless raw."""
+    """Rows of a dataset as they left a stage (default: the last with text); only text from after `pii`, unless raw.
+    No dataset: the only one of the store.
+
+    With `template` (a style of the stage `template`, or a Jinja file) as tokens of `tokenizer`, each learned or not;
+    then the dataset `example` is a conversation that ships with datakit, unless the store has one of that name.
+    """
+    from datakit.cache import cache_folder
     from datakit.store import Store
-    from datakit.viewing import rows_after
+    from datakit.viewing import manifest_of, rows_after
 
     opened = Store(store)
-    manifest = opened.manifest(dataset)
-    return rows_after(manifest, opened, stage, rows, raw)
+    if template is None:
+        return rows_after(manifest_of(opened, dataset), opened, stage, rows, raw)
+    from datakit.previewing import EXAMPLE, previewed
+
+    shipped = dataset == EXAMPLE and EXAMPLE not in {ref.partition("@")[0] for ref in opened.datasets()}
+    found = None if shipped else rows_after(manifest_of(opened, dataset), opened, stage, rows, raw)
+    return previewed(found, template, tokenizer, cache_folder())
 
 
 def drops(
-    dataset: str,
+    dataset: str | None = None,
     *,
     store: str = DEFAULT_STORE,
     stage: str | None = None,
@@ -174,12 +205,13 @@ def drops(
     raw: bool = False,
 ) -> dict[str, Any]:
     """What stages took out of a dataset: rows by rule, and the first of them with value, limit, the row that stands
-    for it, and both texts where they may be shown (as they stand after `pii`, or raw)."""
+    for it, and both texts where they may be shown (as they stand after `pii`, or raw).
+    No dataset: the only one of the store."""
     from datakit.store import Store
-    from datakit.viewing import dropped_rows
+    from datakit.viewing import dropped_rows, manifest_of
 
     opened = Store(store)
-    return dropped_rows(opened.manifest(dataset), opened, stage, rule, rows, raw)
+    return dropped_rows(manifest_of(opened, dataset), opened, stage, rule, rows, raw)
 
 
 def compare(a: str, b: str, *, store: str = DEFAULT_STORE) -> dict[str, Any]:
@@ -235,6 +267,16 @@ def report(
     return {"dataset": manifest.ref, "page": str(out), "card": str(card), **figures}
 
 
+def stats(dataset: str, *, store: str = DEFAULT_STORE) -> dict[str, Any]:
+    """Tokens by source, language, split and role, what is learned, lengths, what each seq_len would lose, and the one
+    to take. As pandas frames: `datakit.statistics.frames`."""
+    from datakit.statistics import stats
+    from datakit.store import Store
+
+    opened = Store(store)
+    return stats(opened.manifest(dataset), opened)
+
+
 def index(path: str | Path, *, remove: Sequence[str] = (), compact: bool = False) -> dict[str, Any]:
     """What the index of a `dedup` stage holds; `remove` forgets documents by id, `compact` takes them off the disk."""
     from datakit.stages.dedup.archive import Archive
@@ -246,8 +288,18 @@ def index(path: str | Path, *, remove: Sequence[str] = (), compact: bool = False
     return {**archive.describe(), "removed": removed}
 
 
-def export(dataset: str, path: str | Path, *, format: str = "parquet", store: str = DEFAULT_STORE) -> dict[str, Any]:
-    """Write a published dataset as a folder that `datasets.load_dataset` opens."""
+def export(
+    dataset: str,
+    path: str | Path,
+    *,
+    format: str = "parquet",
+    columns: str = "all",
+    push: str | None = None,
+    public: bool = False,
+    store: str = DEFAULT_STORE,
+) -> dict[str, Any]:
+    """Write a published dataset as a folder that `datasets.load_dataset` opens; `push` puts it on the Hugging Face hub
+    as OWNER/NAME, with the token in HF_TOKEN, private unless `public`."""
     from datakit.corpus import StoredCorpus, StoredShard
     from datakit.executors import Serial
     from datakit.stage import Env, SinkStage
@@ -255,12 +307,17 @@ def export(dataset: str, path: str | Path, *, format: str = "parquet", store: st
 
     opened = Store(store)
     manifest = opened.manifest(dataset)
-    sink = stage_class("export").model_validate({"format": format, "path": str(path)})
+    sink = stage_class("export").model_validate({"format": format, "columns": columns, "path": str(path)})
     if not isinstance(sink, SinkStage):
         raise ConfigError("the stage `export` is not a sink")
     shards = [StoredShard(r.key, r.rows, r.source, opened) for r in manifest.shards]
     notes = sink.write(StoredCorpus(opened, Serial(), manifest.kind, Env(manifest.seed), shards))
-    return {"dataset": manifest.ref, "path": str(path), **notes}
+    told = {"dataset": manifest.ref, "path": str(path), **notes}
+    if push is not None:
+        from datakit.stages.export import push_to_hub
+
+        told["commit"] = push_to_hub(path, push, f"{manifest.ref} {manifest.digest[:12]}", private=not public)
+    return told
 
 
 def train(
@@ -268,21 +325,43 @@ def train(
     trainer: str = "lora",
     settings: Mapping[str, Any] | None = None,
     *,
-    out: str | Path,
+    out: str | Path = "adapter",
     store: str = DEFAULT_STORE,
+    plan: bool = False,
     report: Report | None = None,
     tell: Callable[[str], None] | None = None,
-) -> AdapterArtifact:
-    """Train an adapter on a published dataset; nothing is trained again if the folder holds the same adapter."""
+) -> Any:
+    """Train an adapter on a published dataset; nothing is trained again if the folder holds the same adapter.
+
+    With `plan` nothing is trained: what comes back is how much memory the run would need, by what it is for.
+    """
     from datakit.runner import ignore
     from datakit.store import Store
     from datakit.trainer import keep_quiet
-    from datakit.training import train
+    from datakit.training import plan_training, train
 
     opened = Store(store)
     manifest = dataset if isinstance(dataset, DatasetManifest) else opened.manifest(dataset)
     heard, said = report or ignore, tell or keep_quiet
+    if plan:
+        return plan_training(manifest, trainer, settings or {}, store=opened, out=out)
     return train(manifest, trainer, settings or {}, store=opened, out=out, report=heard, tell=said)
+
+
+def merge(
+    adapter: str | Path,
+    out: str | Path,
+    *,
+    dtype: str = "bfloat16",
+    gguf: str | None = None,
+    rows: str | Path | None = None,
+) -> dict[str, Any]:
+    """Write base and adapter as one model, its loss beside the adapter's; with `gguf` as a GGUF file too."""
+    from datakit.evaluation import read_rows
+    from datakit.training import merge
+
+    held_out = [row.messages for row in read_rows(rows)] if rows is not None else []
+    return merge(adapter, out, dtype=dtype, gguf=gguf, rows=held_out)
 
 
 def evaluate(
@@ -420,6 +499,34 @@ def pii_redact(
     return redact(source, out, stage=pii_of(settings or {}), text=text)
 
 
+def review_export(
+    dataset: str,
+    file: str | Path,
+    *,
+    store: str = DEFAULT_STORE,
+    stage: str | None = None,
+    rows: int | None = None,
+    raw: bool = False,
+) -> dict[str, Any]:
+    """Write rows of a dataset to a CSV or JSONL file for people to judge and edit (as `show` would show them)."""
+    from datakit.reviewing import export_review
+    from datakit.store import Store
+
+    opened = Store(store)
+    return export_review(opened.manifest(dataset), opened, Path(file), stage=stage, rows=rows, raw=raw)
+
+
+def review_import(file: str | Path, *, store: str = DEFAULT_STORE, workers: int = 1) -> dict[str, Any]:
+    """Take a reviewed file: its dataset's pipeline runs with a `review` stage, and the result is published."""
+    from datakit.reviewing import reviewed_pipeline
+    from datakit.store import Store
+
+    pipeline, entry, place = reviewed_pipeline(Path(file), Store(store))
+    done = run(pipeline, store=store, workers=workers)
+    counts = done.manifest.stages[place].stats["counters"]
+    return {"dataset": done.manifest.ref, "rows": done.manifest.rows, **counts, "entry": entry}
+
+
 def as_json(value: Any) -> Any:
     """A result as plain JSON values; a number that JSON lacks (NaN) becomes null."""
     if hasattr(value, "as_json"):
@@ -458,6 +565,7 @@ def _train_for(
 
 __all__ = [
     "Done", "as_json", "blame", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget",
-    "gc", "generate", "index", "init", "pii_redact", "pii_scan", "plan", "plugins", "provenance", "refresh", "report",
-    "rethreshold", "rollback", "run", "schedule", "show", "stages", "trace", "train", "why",
+    "gc", "generate", "index", "init", "merge", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "provenance",
+    "refresh", "report", "rethreshold", "review_export", "review_import", "rollback", "run", "schedule", "show",
+    "stages", "stats", "trace", "train", "why",
 ]  # fmt: skip

@@ -1,6 +1,8 @@
-"""Where derived things live that can always be made again: converted base models, compiled word lists, teacher replies.
+"""Where derived things live: converted base models, compiled word lists, and what teachers were paid for.
 
-`$DATAKIT_CACHE`, else `$XDG_CACHE_HOME/datakit`, else `~/.cache/datakit`. Deleting it costs time, never data.
+`$DATAKIT_CACHE`, else `$XDG_CACHE_HOME/datakit`, else `~/.cache/datakit`. Deleting it costs time, never data; but
+below `replies` lie the replies of teachers, and those cost money: nothing in datakit deletes them. Who pays for replies
+should set `$DATAKIT_CACHE` to a folder that is backed up.
 """
 
 from __future__ import annotations

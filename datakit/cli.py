@@ -99,12 +99,24 @@ def stages(name: str | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("name", required=False)
+@click.option("--folder", default="", metavar="DIR", help="Folder of own prompts, as the setting `prompts` names it.")
 @options("json")
-def plugins(as_json: bool) -> None:
-    """Stages, trainers and teachers that are installed."""
+def prompts(name: str | None, folder: str, as_json: bool) -> None:
+    """The prompts of the recipes by name, or the text of those called NAME."""
     from datakit import api, display
 
-    say(api.plugins(), as_json, display.plugins)
+    say(api.prompts(name, folder=folder), as_json, display.prompts)
+
+
+@main.command()
+@click.argument("name", required=False)
+@options("json")
+def plugins(name: str | None, as_json: bool) -> None:
+    """Stages, trainers and teachers that are installed, or every setting of the plugin NAME."""
+    from datakit import api, display
+
+    say(api.plugins(name), as_json, display.plugins if name is None else display.plugin)
 
 
 @main.command()
@@ -117,27 +129,47 @@ def datasets(store: str, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("dataset")
+@click.argument("dataset", required=False)
 @click.option("--stage", metavar="ID", help="Show rows as they left this stage (default: the last one with text).")
 @click.option("--rows", default=3, type=ONE_OR_MORE, show_default=True, metavar="N", help="How many rows.")
 @click.option("--raw", is_flag=True, help="Allow text from before the pii stage.")
+@click.option("--template", metavar="STYLE", help="Print rows as tokens by a style of `template`, or by a Jinja file.")
+@click.option("--tokenizer", default="smollm2", show_default=True, metavar="SPEC", help="Whose tokens, for --template.")
 @options("store", "json")
-def show(dataset: str, stage: str | None, rows: int, raw: bool, store: str, as_json: bool) -> None:
-    """Rows of DATASET (a name, or name@version)."""
+def show(
+    dataset: str | None,
+    stage: str | None,
+    rows: int,
+    raw: bool,
+    template: str | None,
+    tokenizer: str,
+    store: str,
+    as_json: bool,
+) -> None:
+    """Rows of DATASET (a name, or name@version; default: the only one of the store); with --template as tokens.
+
+    `datakit show example --template chatml` shows a conversation that ships with datakit, the learned tokens coloured.
+    """
     from datakit import api, display
 
-    say(api.show(dataset, store=store, stage=stage, rows=rows, raw=raw), as_json, display.show)
+    found = api.show(dataset, store=store, stage=stage, rows=rows, raw=raw, template=template, tokenizer=tokenizer)
+    say(found, as_json, display.show if template is None else display.tokens)
 
 
 @main.command()
-@click.argument("dataset")
+@click.argument("dataset", required=False)
 @click.option("--stage", metavar="ID", help="Only what this stage dropped.")
 @click.option("--rule", metavar="RULE", help="Only what this rule dropped.")
 @click.option("--rows", default=20, type=ONE_OR_MORE, show_default=True, metavar="N", help="How many rows to list.")
 @click.option("--raw", is_flag=True, help="Show text as it was read, not as it stands after pii.")
 @options("store", "json")
-def drops(dataset: str, stage: str | None, rule: str | None, rows: int, raw: bool, store: str, as_json: bool) -> None:
-    """What stages took out of DATASET, and why: by rule, then row by row."""
+def drops(
+    dataset: str | None, stage: str | None, rule: str | None, rows: int, raw: bool, store: str, as_json: bool
+) -> None:
+    """What stages took out of DATASET, and why: by rule, then row by row. `datakit show drops` does the same.
+
+    DATASET is a name, or name@version; default: the only one of the store.
+    """
     from datakit import api, findings
 
     found = api.drops(dataset, store=store, stage=stage, rule=rule, rows=rows, raw=raw)
@@ -203,6 +235,16 @@ def report(dataset: str, out: str, adapter: str | None, store: str, as_json: boo
 
 
 @main.command()
+@click.argument("dataset")
+@options("store", "json")
+def stats(dataset: str, store: str, as_json: bool) -> None:
+    """Tokens of DATASET by source, language, split and role; lengths; what each seq_len would lose."""
+    from datakit import api, findings
+
+    say(api.stats(dataset, store=store), as_json, findings.stats)
+
+
+@main.command()
 @click.argument("path")
 @click.option("--remove", multiple=True, metavar="ID", help="Forget the document with this id; repeatable.")
 @click.option("--compact", is_flag=True, help="Join all segments; what was forgotten leaves the disk.")
@@ -218,30 +260,58 @@ def index(path: str, remove: tuple[str, ...], compact: bool, as_json: bool) -> N
 @click.argument("dataset")
 @click.argument("path")
 @click.option("--format", default="parquet", show_default=True, type=click.Choice(["parquet", "jsonl"]))
+@click.option("--columns", default="all", show_default=True, type=click.Choice(["all", "trainer"]))
+@click.option("--push", metavar="OWNER/NAME", help="Also put it on the Hugging Face hub; the token is HF_TOKEN.")
+@click.option("--public", is_flag=True, help="With --push: a new dataset is for everybody to see.")
 @options("store", "json")
-def export(dataset: str, path: str, format: str, store: str, as_json: bool) -> None:
+def export(
+    dataset: str, path: str, format: str, columns: str, push: str | None, public: bool, store: str, as_json: bool
+) -> None:
     """Write DATASET as a folder PATH that `datasets.load_dataset` opens."""
     from datakit import api, display
 
-    say(api.export(dataset, path, format=format, store=store), as_json, display.pairs)
+    done = api.export(dataset, path, format=format, columns=columns, push=push, public=public, store=store)
+    say(done, as_json, display.pairs)
 
 
 @main.command()
 @click.argument("dataset")
 @click.argument("trainer", default="lora")
-@click.option("--out", required=True, metavar="DIR", help="Folder of the adapter.")
+@click.option("--out", default="adapter", show_default=True, metavar="DIR", help="Folder of the adapter.")
 @click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="A setting of the trainer; repeatable.")
+@click.option("--plan", is_flag=True, help="Train nothing: say how much memory it would take, and what for.")
 @options("store", "json")
-def train(dataset: str, trainer: str, out: str, overrides: tuple[str, ...], store: str, as_json: bool) -> None:
-    """Train an adapter on DATASET with TRAINER."""
+def train(
+    dataset: str, trainer: str, out: str, overrides: tuple[str, ...], plan: bool, store: str, as_json: bool
+) -> None:
+    """Train an adapter on DATASET with TRAINER. `datakit plugins lora` explains every setting."""
     from datakit import api, display
     from datakit.progress import ProgressBars
     from datakit.training import settings_of
 
     settings = settings_of(overrides)
     with ProgressBars() as bars:
-        artifact = api.train(dataset, trainer, settings, out=out, store=store, report=bars.report, tell=bars.tell)
-    say(artifact, as_json, display.adapter)
+        found = api.train(
+            dataset, trainer, settings, out=out, store=store, plan=plan, report=bars.report, tell=bars.tell
+        )
+    say(found, as_json, display.memory_plan if plan else display.adapter)
+
+
+@main.command()
+@click.argument("adapter")
+@click.argument("out")
+@click.option(
+    "--dtype", default="bfloat16", show_default=True, type=click.Choice(["bfloat16", "float32"]),
+    help="Number type of the weights.",
+)  # fmt: skip
+@click.option("--gguf", type=click.Choice(["f32", "f16", "q8_0"]), help="Write model.gguf and a Modelfile as well.")
+@click.option("--rows", metavar="FILE", help="Held-out rows to compare the losses on (default: four short ones).")
+@options("json")
+def merge(adapter: str, out: str, dtype: str, gguf: str | None, rows: str | None, as_json: bool) -> None:
+    """Write base and ADAPTER as one model into OUT, and its loss beside the adapter's."""
+    from datakit import api, display
+
+    say(api.merge(adapter, out, dtype=dtype, gguf=gguf, rows=rows), as_json, display.pairs)
 
 
 @main.command()
@@ -402,6 +472,37 @@ def doctor(mend: bool, store: str, as_json: bool) -> None:
     with ProgressBars() as bars:
         seen = api.doctor(store=store, mend=mend, report=bars.report)
     say(seen, as_json, upkeep.doctor)
+
+
+@main.group()
+def review() -> None:
+    """Rows for people to judge and edit, in a table or JSON lines: write them out, take them back."""
+
+
+@review.command("export")
+@click.argument("dataset")
+@click.argument("file")
+@click.option("--stage", metavar="ID", help="Rows as they left this stage (default: the last one with text).")
+@click.option("--rows", type=ONE_OR_MORE, metavar="N", help="How many rows (default: all).")
+@click.option("--raw", is_flag=True, help="Allow text from before the pii stage.")
+@options("store", "json")
+def review_export(
+    dataset: str, file: str, stage: str | None, rows: int | None, raw: bool, store: str, as_json: bool
+) -> None:
+    """Write rows of DATASET to FILE (.csv, which opens in Excel, or .jsonl) with columns for verdict and edits."""
+    from datakit import api, display
+
+    say(api.review_export(dataset, file, store=store, stage=stage, rows=rows, raw=raw), as_json, display.pairs)
+
+
+@review.command("import")
+@click.argument("file")
+@options("store", "workers", "json")
+def review_import(file: str, store: str, workers: int, as_json: bool) -> None:
+    """Take the verdicts and edits in FILE: its dataset's pipeline runs with them, the result is published."""
+    from datakit import api, display
+
+    say(api.review_import(file, store=store, workers=workers), as_json, display.pairs)
 
 
 @main.group()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 JSON = "datakit.json"
 """Key in click's meta: whether the command line asks for JSON."""
+LONGER = {("show", "drops"): "drops"}
+"""Commands that answer to two words as well: drops are looked for where rows are shown."""
 F = TypeVar("F", bound=Callable[..., Any])
 ONE_OR_MORE = click.IntRange(min=1)
 
@@ -31,6 +33,13 @@ class Datakit(click.Group):
         """Remember whether a failure, too, is wanted as JSON."""
         ctx.meta[JSON] = "--json" in args
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that a line names, in one word or in two."""
+        longer = LONGER.get((args[0], args[1])) if len(args) > 1 else None
+        return super().resolve_command(ctx, [longer, *args[2:]] if longer else args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; every failure becomes a few lines on stderr and its exit code. --debug lets it through."""

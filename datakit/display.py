@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from datakit.runner import StepPlan
 
 LONGEST_CELL = 2000
+PLANNED = ("weights", "adapter", "optimiser", "activations", "logits", "process")
+"""The parts of a memory plan, in the order in which they are told."""
 WIDE = 100_000
 """Width where nobody looks at a terminal: no line is broken, so that `grep` finds whole ids."""
 
@@ -69,6 +71,30 @@ def plan(steps: Sequence[StepPlan]) -> None:
     table("step", "reuse>", "run>", rows=[("+".join(s.stages), s.reuse, s.run) for s in steps])
     if any(step.run is None for step in steps):
         line("?: known when the steps before have run")
+    for step in steps:
+        if step.cost is not None:
+            cost("+".join(step.stages), step.cost)
+
+
+def cost(name: str, found: dict[str, Any]) -> None:
+    """What a step would cost: in the worst case, and as replies of the same model did before."""
+    line()
+    line(f"{name} asks {found['model']}; replies that are on disk already cost nothing")
+    rows = [("worst case", found["worst"])]
+    if known := found.get("by_averages"):
+        rows.append((f"as {known['replies']:,} replies on disk", known))
+    table(
+        "if it cost",
+        "requests>",
+        "tokens in>",
+        "tokens out>",
+        "US dollars>",
+        rows=[
+            (told, *(one.get(name) for name in ("requests", "tokens_in", "tokens_out", "usd"))) for told, one in rows
+        ],
+    )
+    caps = ", ".join(f"{name} {_cell(value)}" for name, value in found["budget"].items())
+    line(f"the budget ends it before {caps} would be passed" if caps else "no budget is set: synthesize.budget caps it")
 
 
 def run(done: Done) -> None:
@@ -147,6 +173,24 @@ def stage(found: Sequence[dict[str, Any]]) -> None:
             (s["name"], "required" if s["required"] else s["default"], s["type"], s["help"]) for s in one["settings"]
         ]
         table("setting", "default", "type", "help", rows=rows)
+        if one["variants"]:
+            line(f"\nFurther settings hang on the variant; `datakit stages {one['name']}.NAME` lists them.")
+            variants = [(v["name"], ", ".join(v["takes"]) or "nothing", v["help"]) for v in one["variants"]]
+            table("variant", "takes", "what it does", rows=variants)
+
+
+def prompts(found: Sequence[dict[str, Any]]) -> None:
+    """The prompts: one in full, or all of them by name."""
+    if len({one["name"].rpartition(".")[0] for one in found}) == 1:
+        for one in found:
+            line(f"# {one['path']}  (variables: {', '.join(one['variables']) or 'none'})")
+            line(one["text"].rstrip())
+            line()
+        return
+    rows = [
+        (one["name"], ", ".join(one["variables"]), "own" if one["own"] else "shipped", one["about"]) for one in found
+    ]
+    table("prompt", "variables", "from", "what it is for", rows=rows)
 
 
 def plugins(found: Sequence[dict[str, Any]]) -> None:
@@ -160,6 +204,32 @@ def plugins(found: Sequence[dict[str, Any]]) -> None:
     )
 
 
+def plugin(found: Sequence[dict[str, Any]]) -> None:
+    """One plugin with its settings."""
+    for one in found:
+        line(f"{one['kind']} {one['name']} ({one['class']}): {one['error'] or one['help']}")
+        if one.get("settings"):
+            line()
+            rows = [(s["name"], _default(s), s["help"]) for s in one["settings"]]
+            table("setting", "default", "what it does", rows=rows)
+
+
+def _default(setting: dict[str, Any]) -> Any:
+    return "required" if setting["required"] else "none" if setting["default"] is None else setting["default"]
+
+
+def memory_plan(found: dict[str, Any]) -> None:
+    """Bytes by what they are for, and what would fit."""
+    parts = [name for name, value in found.items() if name in PLANNED and isinstance(value, int)]
+    rows = [(name, f"{found[name] / 2**20:,.0f}") for name in [*parts, "total"] if name in found]
+    line(f"memory on {found.get('device', '?')} in {found.get('dtype', '?')}, MiB")
+    table("for", "MiB>", rows=rows)
+    line(f"trains {found.get('trained_parameters', 0):,} weights; {found.get('bytes_a_token', 0):,} bytes a token")
+    free, most = found.get("free", 0), found.get("largest_batch_tokens", 0)
+    now = found.get("micro_batch_tokens", 0)
+    line(f"{free / 2**20:,.0f} MiB are free: batch_tokens up to {most:,} fit (now {now:,})")
+
+
 def show(rows: Sequence[dict[str, Any]]) -> None:
     """Rows, one field a line."""
     if not rows:
@@ -171,6 +241,24 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
                     line(f"  {turn['role']}: {_cell(turn['content'])}")
             elif value not in (None, "", []):
                 line(f"{name}: {_cell(value)}")
+        line()
+
+
+def tokens(rows: Sequence[dict[str, Any]]) -> None:
+    """Rows as tokens: learned ones green and in ⟦⟧, the others grey, every second underlined."""
+    for row in rows:
+        if "dropped" in row:
+            line(f"{row['id']}: the template drops it ({row['dropped']})")
+            continue
+        line(f"{row['id']}: {row['count']} tokens, {row['learned']} of them learned ⟦⟧")
+        drawn, before = Text(), False
+        for place, token in enumerate(row["tokens"]):
+            if token["learned"] != before:  # for eyes and terminals without colours
+                drawn.append("⟦" if token["learned"] else "⟧")
+            style = ("bold green" if token["learned"] else "bright_black") + (" underline" if place % 2 else "")
+            drawn.append(token["text"].replace("\n", "⏎\n"), style=style)
+            before = token["learned"]
+        _print(drawn.append("⟧" if before else ""))
         line()
 
 

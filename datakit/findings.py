@@ -89,6 +89,44 @@ def blame(found: dict[str, Any]) -> None:
     line("passes: rows out for each row in; of the sources: rows read")
 
 
+def stats(found: dict[str, Any]) -> None:
+    """Sums, groups, lengths and the table of seq_lens."""
+    unit = found["unit"]
+    learned = f", {found['trained_share']:.1%} of them learned" if unit == "tokens" else ""
+    line(f"{found['dataset']}: {found['rows']:,} rows, {found[unit]:,} {unit}{learned}")
+    for name, lines in found["by"].items():
+        if lines:
+            line()
+            told = [column for column in ("rows", "characters", "size", "trained") if column in lines[0]]
+            heads = [f"{unit if column == 'size' else column}>" for column in told]
+            rows = [(one[name] or "?", *(one[column] for column in told), f"{one['share']:.1%}") for one in lines]
+            table(name, *heads, "share>", rows=rows)
+    if found["lengths"]:
+        line()
+        table(f"{unit} a row", *(f"{name}>" for name in found["lengths"]), rows=[("", *found["lengths"].values())])
+    if unit == "tokens" and found["seq_len"]:
+        _seq_lens(found)
+
+
+def _seq_lens(found: dict[str, Any]) -> None:
+    line()
+    rows = [
+        (
+            one["seq_len"],
+            one["rows_over"],
+            f"{one['lost_if_dropped']:.2%}",
+            f"{one['lost_if_cut_off']:.2%}",
+            one["packs"],
+            f"{one['fill']:.2%}",
+            "suggested" if one["seq_len"] == found["suggested_seq_len"] else "",
+        )
+        for one in found["seq_len"]
+    ]
+    table("seq_len>", "longer rows>", "lost if dropped>", "lost if cut off>", "packs>", "full>", "", rows=rows)
+    for lang, value in found["fertility"].items():
+        line(f"{lang}: {value:.2f} tokens {'an eojeol' if lang == 'ko' else 'a word'}")
+
+
 def why(found: dict[str, Any]) -> None:
     """The story of a row."""
     place = f", row {found['position']}" if found["position"] is not None else ""

@@ -56,6 +56,14 @@ DType = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)
+class FourBit:
+    """How weights are held in 4 bits: which 16 values there are, and whether their scales are quantised as well."""
+
+    values: Literal["nf4", "fp4"] = "nf4"
+    double: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """Where a base was found: a `gguf` file, a `folder`, or a `hub` name (then `path` is empty)."""
 
@@ -141,12 +149,12 @@ def base_settings(folder: Path) -> dict[str, Any]:
 
 
 def load_base(
-    folder: Path, *, quantize: Literal["nf4"] | None = None, dtype: DType = "float32", device: str = "cpu"
+    folder: Path, *, quantize: FourBit | None = None, dtype: DType = "float32", device: str = "cpu"
 ) -> tuple[Any, Any]:
     """Load (model, tokenizer) from a Hugging Face folder: SDPA attention, no KV cache by default, evaluation mode.
 
-    `quantize="nf4"` loads the linear layers in 4 bits (NF4 with double quantisation: Dettmers et al., QLoRA,
-    arXiv 2305.14314) with `dtype` as compute type; bitsandbytes does that on CPUs too.
+    `quantize` loads the linear layers in 4 bits (Dettmers et al., QLoRA, arXiv 2305.14314) with `dtype` as compute
+    type; bitsandbytes does that on CPUs too.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -156,7 +164,7 @@ def load_base(
     options: dict[str, Any] = {"dtype": kind, "attn_implementation": "sdpa", "use_safetensors": True}
     options["trust_remote_code"] = False
     if quantize:
-        options |= {"quantization_config": _nf4(kind), "device_map": {"": device}}
+        options |= {"quantization_config": _four_bits(quantize, kind), "device_map": {"": device}}
     try:
         with _quiet():
             tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -170,12 +178,15 @@ def load_base(
     return model.eval(), tokenizer
 
 
-def score_batch(model: Any, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, int]]:
+def score_batch(
+    model: Any, rows: Sequence[tuple[Sequence[int], Sequence[int]]], *, virtual: int = 0
+) -> list[tuple[float, int]]:
     """(sum of negative log-likelihoods in nats, number of tokens) over the labelled tokens of each row.
 
     A row is (input_ids, labels) of equal length; `labels[i]` is the label of token i, -100 where it doesn't count; the
     first token has nothing before it and never counts. Rows run one at a time without padding, so a row's score
     doesn't depend on its neighbours. Logits exist only for the tokens that count (6 bytes x tokens x vocabulary).
+    `virtual` tokens stand before a row in the model's output (prompt tuning).
     """
     import torch
 
@@ -190,7 +201,7 @@ def score_batch(model: Any, rows: Sequence[tuple[Sequence[int], Sequence[int]]])
             fill = [input_ids[0]] * (-len(input_ids) % LENGTHS)
             ids = torch.tensor([[*input_ids, *fill]], device=model.device)
             keep = torch.tensor(places, device=model.device)
-            logits = model(input_ids=ids, use_cache=False, logits_to_keep=keep - 1).logits[0]
+            logits = model(input_ids=ids, use_cache=False, logits_to_keep=keep - 1 + virtual).logits[0]
             wanted = torch.tensor([labels[place] for place in places], device=model.device)
             scores.append((_summed_nll(logits, wanted), len(places)))
     return scores
@@ -202,13 +213,16 @@ def _summed_nll(logits: torch.Tensor, wanted: torch.Tensor) -> float:
     return float(torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="sum"))
 
 
-def _nf4(compute: torch.dtype) -> Any:
+def _four_bits(asked: FourBit, compute: torch.dtype) -> Any:
     from transformers import BitsAndBytesConfig
 
     if importlib.util.find_spec("bitsandbytes") is None:
         raise _problem("4-bit weights need the package bitsandbytes", "pip install bitsandbytes")
     return BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=compute
+        load_in_4bit=True,
+        bnb_4bit_quant_type=asked.values,
+        bnb_4bit_use_double_quant=asked.double,
+        bnb_4bit_compute_dtype=compute,
     )
 
 

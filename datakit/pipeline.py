@@ -266,7 +266,7 @@ def _bind_stage(entry: Any, path: str, problems: list[Problem]) -> Stage | None:
         return None
     settings = {name: value for name, value in entry.items() if name != "use"}
     try:
-        cls = stage_class(entry["use"])
+        cls = stage_class(entry["use"]).class_for(settings)
         return cls.model_validate(settings)
     except ConfigError as error:
         problems += [Problem(path, p.message, p.fix) for p in error.problems]

@@ -1,7 +1,7 @@
 """What flows: the Arrow schemas of the four kinds, and thin views of one row.
 
     document  id source_id text source position lang parents[] made_with[] family made_by licence (split)
-    example   the same without text, plus messages[{role, content, weight}] tools chosen[] rejected[] (split)
+    example   the same without text, plus messages[{role, content, weight, more}] tools chosen[] rejected[] (split)
               and, after `template`, text and trained[{start, end}] (character spans that are learned)
     tokens    id source_id input_ids[] labels[] family split lang
     packed    input_ids[] labels[] position_ids[] spans[{id, start, length}] split
@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from datakit.turns import texts_within, with_texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +68,7 @@ def schema_of(kind: Kind) -> pa.Schema:
     ]
     if kind == "document":
         return pa.schema([("id", text), ("source_id", text), ("text", text), *origin])
-    message = pa.struct([("role", text), ("content", text), ("weight", pa.float32())])
+    message = pa.struct([("role", text), ("content", text), ("weight", pa.float32()), ("more", text)])
     messages = pa.large_list(message)
     body = [("messages", messages), ("tools", text), ("chosen", messages), ("rejected", messages)]
     return pa.schema([("id", text), ("source_id", text), *body, *origin])
@@ -152,11 +154,16 @@ def row_id(source: str, content: str | bytes, occurrence: int = 0) -> str:
 
 @dataclass(slots=True)
 class Message:
-    """One turn of an example: who speaks (`system`, `user`, `assistant`, `tool`), what, and its training weight."""
+    """One turn of an example: who speaks (`system`, `user`, `assistant`, `tool`), what, and its training weight.
+
+    `more`: a JSON object of what else the turn had, such as `tool_calls` and `tool_call_id`; names that begin with `@`
+    say how its file spelled it, so that it can be written as it came (datakit/turns.py).
+    """
 
     role: str
     content: str
     weight: float | None = None
+    more: str | None = None
 
 
 @dataclass(slots=True)
@@ -251,8 +258,9 @@ def replace_column(batch: pa.RecordBatch, name: str, column: pa.Array) -> pa.Rec
 def map_texts(batch: pa.RecordBatch, rewrite: Callable[[list[list[str]]], list[list[str]]]) -> pa.RecordBatch:
     """Rewrite every text of every row: a document's text, or all message contents of an example.
 
-    `rewrite` gets one list of texts a row (a document: [text]; an example: its messages, then chosen, then rejected)
-    and returns lists of the same lengths, so that a row can keep one mapping over all of its texts.
+    `rewrite` gets one list of texts a row (a document: [text]; an example: its messages, then chosen, then rejected,
+    then the texts inside tool calls) and returns lists of the same lengths, so that a row can keep one mapping over all
+    of its texts.
     """
     import pyarrow as pa
 
@@ -262,10 +270,15 @@ def map_texts(batch: pa.RecordBatch, rewrite: Callable[[list[list[str]]], list[l
     parts = [name for name in ("messages", "chosen", "rejected") if name in batch.schema.names]
     turns = {name: batch.column(name).to_pylist() for name in parts}
     flat = [[turn for name in parts for turn in (turns[name][row] or ())] for row in range(batch.num_rows)]
-    changed = rewrite([[turn["content"] or "" for turn in row] for row in flat])
+    inner = [[text for turn in row for text in texts_within(turn.get("more"))] for row in flat]
+    changed = rewrite([[turn["content"] or "" for turn in row] + own for row, own in zip(flat, inner, strict=True)])
     for row, new in zip(flat, changed, strict=True):
-        for turn, text in zip(row, new, strict=True):
+        rest = iter(new[len(row) :])
+        for turn, text in zip(row, new, strict=False):
             turn["content"] = text
+        for turn in row:
+            if turn.get("more"):
+                turn["more"] = with_texts(turn["more"], rest)
     for name in parts:
         batch = replace_column(batch, name, pa.array(turns[name], batch.schema.field(name).type))
     return batch

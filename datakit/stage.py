@@ -119,6 +119,16 @@ class Stage(BaseModel):
         threads at once. Then `--workers` are threads, unless an executor is named."""
         return False
 
+    @classmethod
+    def class_for(cls, settings: Mapping[str, Any]) -> type[Stage]:
+        """The class that holds these settings: this one, unless one of them decides which others there are."""
+        return cls
+
+    @classmethod
+    def variants(cls) -> Mapping[str, type[Stage]]:
+        """The classes that `class_for` chooses from, by the value that chooses (synthesize: by recipe)."""
+        return {}
+
     @property
     def name(self) -> str:
         """The entry's id, by default its `use`."""
@@ -263,6 +273,10 @@ class CorpusStage(Stage):
     def run(self, corpus: Corpus, out: Outbox) -> None:
         """Read `corpus`, write output shards to `out`."""
         raise NotImplementedError(f"{type(self).__name__} must run over a corpus")
+
+    def forecast(self, corpus: Corpus) -> dict[str, Any] | None:
+        """What a run over `corpus` would cost in money, for `datakit plan`; None: nothing. Must write nothing."""
+        return None
 
     def beside(self, key: str) -> str | None:
         """Digest of what the stage looks at beside its rows (an index that runs extend), None for nothing: it joins

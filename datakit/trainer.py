@@ -4,7 +4,9 @@ A trainer is a class with a `Config` and the methods `check` and `fit`, register
 `datakit.trainers`. The built-in one (plugins/datakit_lora) uses the same door. `check` compares the dataset with the
 config and imports no torch: it answers in milliseconds, before anything is loaded. `fit` writes an adapter folder in
 PEFT's layout (adapter_config.json, adapter_model.safetensors, tokenizer files, README.md) into `job.out`, and
-returns the AdapterArtifact; datakit writes artifact.json beside it. `load` (optional) opens an adapter as a Model.
+returns the AdapterArtifact; datakit writes artifact.json beside it. Optional: `load(artifact, cache)` opens an adapter
+as a Model; `plan(dataset, config, job)` tells bytes by what they are for (`datakit train --plan`); `merge(artifact,
+out, cache, dtype=, gguf=, rows=)` writes base and adapter as one model.
 """
 
 from __future__ import annotations
@@ -36,6 +38,12 @@ class TrainerConfig(BaseModel):
     """Base model: `smollm2`, a Hugging Face folder, a hub name, or a .gguf file."""
     seed: int = 0
     """Seed of the adapter's start and of the order of rows."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """A setting's help is one line, however its author broke it."""
+        for field in cls.model_fields.values():
+            field.description = " ".join((field.description or "").split())
 
 
 @dataclass(frozen=True, slots=True)

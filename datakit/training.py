@@ -20,6 +20,7 @@ from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.pipeline import TRAIN_KEYS, flatten
 from datakit.registry import find
 from datakit.runner import ignore
+from datakit.schemas import Message
 from datakit.spelling import parse_yaml
 from datakit.store import Store
 from datakit.trainer import Model, Report, TrainerConfig, TrainJob, keep_quiet
@@ -61,6 +62,29 @@ def train(
     write_artifact(artifact)
     store.put_adapter(key, artifact)
     return artifact
+
+
+def plan_training(
+    dataset: DatasetManifest, trainer: str, settings: Mapping[str, Any], *, store: Store, out: str | Path
+) -> dict[str, Any]:
+    """How much memory a run would need, as the trainer tells it; nothing is trained or written."""
+    plugin, config = bind(trainer, settings)
+    if problems := plugin.check(dataset, config):
+        raise ConfigError(problems, where=dataset.ref)
+    if not hasattr(plugin, "plan"):
+        raise TrainError(f"the trainer {trainer!r} plans no memory", where=dataset.ref)
+    return dict(plugin.plan(dataset, config, TrainJob(store, Path(out), cache_folder(), ignore)))
+
+
+def merge(
+    adapter: str | Path, out: str | Path, *, dtype: str, gguf: str | None, rows: Sequence[Sequence[Message]]
+) -> dict[str, Any]:
+    """Base and adapter as one model in the folder `out`; what the trainer tells about it."""
+    artifact = adapter_in(adapter)
+    plugin = find("trainer", artifact.trainer)()
+    if not hasattr(plugin, "merge"):
+        raise TrainError(f"the trainer {artifact.trainer!r} merges no adapters", where=str(adapter))
+    return dict(plugin.merge(artifact, Path(out), cache_folder(), dtype=dtype, gguf=gguf, rows=rows))
 
 
 def bind(trainer: str, settings: Mapping[str, Any]) -> tuple[Any, TrainerConfig]:

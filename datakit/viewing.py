@@ -7,6 +7,7 @@ the stage before each dropped row that is shown, and the shown rows themselves.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from datakit.errors import ConfigError, Problem
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 LONGEST = 4_000
 """Characters of a dropped row's text that are given; enough to judge a rule, and a bound for the answer."""
+BATCH = 100
+"""Rows of a shard that become Python objects at a time."""
 
 
 def versions(store: Store) -> list[dict[str, Any]]:
@@ -41,22 +44,35 @@ def versions(store: Store) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: one["dataset"].rpartition("@")[0])
 
 
+def manifest_of(store: Store, dataset: str | None) -> DatasetManifest:
+    """The manifest of a dataset; of the only one of the store, if none is named."""
+    if dataset is not None:
+        return store.manifest(dataset)
+    names = sorted({ref.rpartition("@")[0] for ref in store.datasets()})
+    if len(names) != 1:
+        told = f"the store holds {', '.join(names)}" if names else "the store holds no dataset yet"
+        fix = "name the one that is meant" if names else "run a pipeline first"
+        raise ConfigError((Problem("DATASET", told, fix),))
+    return store.manifest(names[0])
+
+
 def rows_after(
     manifest: DatasetManifest, store: Store, stage: str | None, rows: int, raw: bool
 ) -> list[dict[str, Any]]:
     """The first rows as they left a stage; a stage whose text may not be shown is refused."""
+    return list(islice(each_row_after(manifest, store, stage, raw), rows))
+
+
+def each_row_after(manifest: DatasetManifest, store: Store, stage: str | None, raw: bool) -> Iterator[dict[str, Any]]:
+    """Every row as it left a stage, a shard in memory at a time."""
     place = _place_to_show(manifest, stage)
-    report = manifest.stages[place]
-    shards = [shard for shard in store.shards_of(report) if shard.rows]
+    shards = [shard for shard in store.shards_of(manifest.stages[place]) if shard.rows]
     if shards and not (raw or safe_places(manifest.stages)[place]):
         fix = "give --raw to see it"
         raise ConfigError((Problem("--stage", f"{_unsafe(manifest, place)}, so its text may hold personal data", fix),))
-    found: list[dict[str, Any]] = []
     for shard in shards:
-        found += store.read(shard.key).slice(0, rows - len(found)).to_pylist()
-        if len(found) >= rows:
-            break
-    return found
+        for batch in store.read(shard.key).to_batches(max_chunksize=BATCH):
+            yield from batch.to_pylist()
 
 
 def dropped_rows(

@@ -47,6 +47,8 @@ class StepPlan:
     stages: list[str]
     reuse: int | None
     run: int | None
+    cost: dict[str, Any] | None = None
+    """What it would cost in money, for a step that pays somebody."""
 
 
 @dataclass(slots=True)
@@ -73,6 +75,8 @@ class Walk:
     reused: int = 0
     ran: int = 0
     plans: list[StepPlan] = field(default_factory=list)
+    cost: dict[str, Any] | None = None
+    """What the step of a dry walk would cost."""
     groups: list[list[Stage]] = field(default_factory=list)
     """The steps of the walk: neighbouring row stages together."""
     measured: dict[str, tuple[Kind, list[str]]] = field(default_factory=dict)
@@ -85,12 +89,13 @@ class Walk:
         """Take the corpus through all stages."""
         groups = self.groups = list(_groups(stages))
         for place, group in enumerate(groups):
+            self.cost = None
             started, waited, before = self.clock(), self.waited, (self.reused, self.ran)
             known = self._step(group)
             names = [stage.name for stage in group]
             self.seconds["+".join(names)] = round(self.clock() - started - (self.waited - waited), 3)
             reuse, run = self.reused - before[0], self.ran - before[1]
-            self.plans.append(StepPlan(names, reuse, run))
+            self.plans.append(StepPlan(names, reuse, run, self.cost))
             if not known:
                 self.plans += [StepPlan([s.name for s in later], None, None) for later in groups[place + 1 :]]
                 return
@@ -237,6 +242,7 @@ class Walk:
         self._count(int(step is not None), int(step is None))
         gives = stage.gives(self.kind)
         if step is None and self.dry:
+            self.cost = stage.forecast(self._view(stage))
             return False
         before = self._view(stage, self._ticks(stage), own)
         step = step or self._run_corpus(stage, before, key, gives)

@@ -83,13 +83,23 @@ class Fitting:
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     listener: Callable[[Event], None] | None = None
+    told: list[str] = field(default_factory=list)
+    kind: str = "packed"
 
     @property
     def manifest(self) -> DatasetManifest:
         stages = [
             {"id": use, "use": use, "kind": "packed", "stats": {}, "notes": notes} for use, notes in self.notes.items()
         ]
-        told = {"name": "tiny", "version": "1", "kind": "packed", "digest": "d1", "rows": 6, "shards": (), "recipe": {}}
+        told = {
+            "name": "tiny",
+            "version": "1",
+            "kind": self.kind,
+            "digest": "d1",
+            "rows": 6,
+            "shards": (),
+            "recipe": {},
+        }
         return DatasetManifest.model_validate({**told, "stages": stages})
 
     def fit(self, settings: LoraSettings) -> AdapterArtifact:
@@ -98,7 +108,9 @@ class Fitting:
             if self.listener:
                 self.listener(event)
 
-        return LoraTrainer().fit(self.manifest, settings, TrainJob(self.store, self.out, self.cache, report))
+        return LoraTrainer().fit(
+            self.manifest, settings, TrainJob(self.store, self.out, self.cache, report, self.told.append)
+        )
 
 
 def fitting(base: Path, out: Path, *, rows: int = 24) -> Fitting:

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from datakit import api
 from datakit.cli import main
 from datakit.pipeline import Pipeline
-from datakit.registry import find
+from datakit.registry import find, stage_class
 from datakit.stage import fields_of
 
 ROOT = Path(__file__).parents[1]
@@ -23,7 +23,7 @@ READMES = (ROOT / "README.md", ROOT / "README.ko.md")
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 TOP = {
     "datakit": "the product: stages, store, runner, command line",
-    "plugins": "datakit_lora, the built-in trainer, found by entry point like anybody else's",
+    "plugins": "datakit_lora, the built-in trainer, and datakit_transformers, both found by entry point like anybody else's",
     "pipelines": "pipelines to start from, shipped with the package",
     "sample_data": "Korean and English documents with planted defects, seeds, held-out rows",
     "tests": "laws, contracts, benchmarks",
@@ -40,7 +40,7 @@ def stages() -> str:
     """All stages in the order of the work."""
     order = [
         "ingest", "normalize", "language", "quality", "dedup", "passages", "semantic", "decontaminate", "pii",
-        "synthesize", "select", "mix", "split", "template", "tokenize", "pack", "export",
+        "synthesize", "judge", "review", "select", "mix", "split", "template", "tokenize", "pack", "export",
     ]  # fmt: skip
     listed = {one["name"]: one for one in api.stages()}
     rows = [listed[name] for name in order] + [one for name, one in listed.items() if name not in order]
@@ -68,8 +68,8 @@ def tree() -> str:
         if module.suffix == ".py" and module.is_file() and path.name not in ("__init__.py", "__main__.py"):
             name = path.name + ("/" if path.is_dir() else "")
             lines.append(f"datakit/{name:<16}{_first_sentence(module)}")
-    for path in sorted((ROOT / "plugins/datakit_lora").glob("[a-z]*.py")):
-        lines.append(f"datakit_lora/{path.name:<16}{_first_sentence(path)}")
+    for path in sorted((ROOT / "plugins").glob("*/[a-z]*.py")):
+        lines.append(f"{path.parent.name}/{path.name:<16} {_first_sentence(path)}")
     return "```\n" + "\n".join(lines) + "\n```\n"
 
 
@@ -92,7 +92,7 @@ def library() -> str:
     for stage in value.stages:
         settings = stage.model_dump(exclude_defaults=True)
         told = ", ".join(f"{name}={setting!r}" for name, setting in settings.items())
-        lines.append(f"        dk.{type(stage).__name__}({told}),")
+        lines.append(f"        dk.{stage_class(stage.use).__name__}({told}),")
     lines += ["    ],", f"    train={value.train!r},"]
     if value.evaluate is not None:
         lines.append(f"    evaluate={value.evaluate.model_dump(exclude_defaults=True)!r},")

@@ -84,6 +84,7 @@ def project(here: Path) -> Path:
     pipeline_file(*stages)
     pipeline_file(*stages, "{use: dedup, index: known}", name="r", more="refresh: {keep: 2}\n")
     pipeline_file(stages[0], "quality", name="q")
+    pipeline_file("{use: ingest, files: heldout.jsonl, form: alpaca}", "pii", name="e")
     return here
 
 
@@ -106,7 +107,10 @@ PAIRS = {
     ),
     "stages": Pair(api.stages, ["stages"]),
     "stage": Pair(lambda: api.stages("pii"), ["stages", "pii"]),
+    "prompts": Pair(lambda: api.prompts("cot", folder=""), ["prompts", "cot", "--folder", ""]),
     "plugins": Pair(api.plugins, ["plugins"]),
+    "plugin": Pair(lambda: api.plugins("lora"), ["plugins", "lora"]),
+    "train plan": Pair(lambda: api.train("p", PARROT, plan=True), ["train", "p", PARROT, "--plan"]),
     "show": Pair(
         lambda: api.show("p", stage="ingest", rows=2, raw=True),
         ["show", "p", "--stage", "ingest", "--rows", "2", "--raw"],
@@ -121,15 +125,20 @@ PAIRS = {
     "provenance": Pair(lambda: api.provenance("p", form="prov"), ["provenance", "p", "--form", "prov"]),
     "why": Pair(lambda: api.why("자료.jsonl:2", dataset="p"), ["why", "자료.jsonl:2", "--dataset", "p"]),
     "report": Pair(lambda: api.report("p", out="page.html"), ["report", "p", "--out", "page.html"]),
+    "stats": Pair(lambda: api.stats("p"), ["stats", "p"]),
     "index": Pair(
         lambda: api.index("known", remove=["nobody"], compact=True),
         ["index", "known", "--remove", "nobody", "--compact"],
     ),
-    "export": Pair(lambda: api.export("p", "out", format="jsonl"), ["export", "p", "out", "--format", "jsonl"]),
+    "export": Pair(
+        lambda: api.export("p", "out", format="jsonl", columns="trainer"),
+        ["export", "p", "out", "--format", "jsonl", "--columns", "trainer"],
+    ),
     "train": Pair(
         lambda: api.train("p", PARROT, {"gain": 0.25}, out="adapter"),
         ["train", "p", PARROT, "--set", "gain=0.25", "--out", "adapter"],
     ),
+    "merge": Pair(lambda: api.merge("trained", "merged"), ["merge", "trained", "merged"]),
     "evaluate": Pair(
         lambda: api.evaluate("trained", rows="heldout.jsonl", samples=1),
         ["evaluate", "trained", "--rows", "heldout.jsonl", "--samples", "1"],
@@ -148,6 +157,11 @@ PAIRS = {
     ),
     "gc": Pair(lambda: api.gc(dry_run=True), ["gc", "--dry-run"]),
     "doctor": Pair(lambda: api.doctor(mend=True), ["doctor", "--mend"]),
+    "review_export": Pair(
+        lambda: api.review_export("e", "rows.csv", stage="pii", rows=1, raw=True),
+        ["review", "export", "e", "rows.csv", "--stage", "pii", "--rows", "1", "--raw"],
+    ),
+    "review_import": Pair(lambda: api.review_import("reviewed.csv"), ["review", "import", "reviewed.csv"]),
     "pii_redact": Pair(
         lambda: api.pii_redact("자료.jsonl", "out.jsonl", {"operator": "mask"}, text="text"),
         ["pii", "redact", "자료.jsonl", "out.jsonl", "--set", "operator=mask", "--text", "text"],
@@ -170,6 +184,8 @@ def test_every_command_is_compared() -> None:
 def test_command_gives_what_the_function_gives(project: Path, name: str) -> None:
     api.run("p.yaml")
     api.run("q.yaml")
+    api.run("e.yaml")
+    api.review_export("e", "reviewed.csv")
     api.refresh("r.yaml")
     api.train("p", PARROT, {}, out="trained")
     pair = PAIRS[name]

@@ -96,7 +96,7 @@ def test_published_pipeline_validates(path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_the_published_pipelines_are_there() -> None:
     named = {path.stem for path in PIPELINES}
-    assert {"quickstart", "alpaca", "self_instruct", "korean_web", "refresh"} <= named
+    assert {"quickstart", "alpaca", "self_instruct", "grounded", "korean_web", "refresh"} <= named
 
 
 def test_library_call_in_readme_is_the_quickstart_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,10 +89,11 @@ def test_documents_open_with_datasets_in_order(tmp_path: Path, form: str) -> Non
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 def test_examples_are_messages_as_trl_wants_them(tmp_path: Path, form: str) -> None:
-    rows = [example(1, split="train"), example(2, split="val"), example(3, split=None)]
+    rows = [example(n, split=split) for n, split in enumerate(["train", "val", None, "test"], start=1)]
     write(tmp_path / "out", corpus(rows, kind="example"), form)
     found = loaded(tmp_path / "out", tmp_path / "cache")
-    assert {name: part["id"] for name, part in found.items()} == {"train": ["e1", "e3"], "validation": ["e2"]}
+    ids = {name: part["id"] for name, part in found.items()}
+    assert ids == {"train": ["e1", "e3"], "validation": ["e2"], "test": ["e4"]}
     assert found["train"][0]["messages"] == rows[0]["messages"]
     assert not {"tools", "chosen", "rejected"} & set(found["train"].column_names)
 
@@ -172,7 +173,7 @@ def test_large_exports_are_cut_into_numbered_files(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 def test_equal_export_is_left_alone(tmp_path: Path, form: str) -> None:
-    assert write(tmp_path, corpus(DOCUMENTS), form)["written"] == 2
+    assert write(tmp_path, corpus(DOCUMENTS), form)["written"] == 3
     before = stamps(tmp_path)
     assert write(tmp_path, corpus(DOCUMENTS), form)["written"] == 0
     assert stamps(tmp_path) == before
@@ -197,6 +198,7 @@ def test_other_rows_replace_the_files_and_foreign_files_stay(tmp_path: Path) -> 
         "notes.txt",
         "README.md",
         "train-00000-of-00001.jsonl",
+        "dataset_info.json",
         LIST_NAME,
     }
     assert (tmp_path / "README.md").read_text() == "my own card"
@@ -241,6 +243,94 @@ def test_same_rows_in_other_shards_give_the_same_bytes(tmp_path: Path) -> None:
             for name in "ab"
         )
         assert one == other
+
+
+# What trainers read
+
+
+def pack_rows() -> Any:
+    from datakit.runner import apply
+    from datakit.stages.pack import Pack
+
+    sizes = (5, 3, 9, 8, 10)
+    rows = [
+        {"id": f"행{n}", "source_id": str(n), "input_ids": ids, "labels": [-100, *ids[1:]], "split": "train"}
+        for n, ids in enumerate([list(range(100 * n, 100 * n + size)) for n, size in enumerate(sizes)])
+    ]
+    return rows, apply(Pack(seq_len=10), rows, kind="tokens").rows
+
+
+@pytest.mark.parametrize("columns", ["all", "trainer"])
+def test_packs_have_the_lengths_that_trl_makes_position_ids_of(tmp_path: Path, columns: Any) -> None:
+    _, packs = pack_rows()
+    Export(path=str(tmp_path / "out"), columns=columns).write(Shards([OneShard("k", packs)], "packed"))  # type: ignore[arg-type]
+    found = loaded(tmp_path / "out", tmp_path / "cache")["train"]
+    assert len(found) == packs.num_rows
+    for row in found:
+        assert [place for length in row["seq_lengths"] for place in range(length)] == row["position_ids"]
+    wanted = ["input_ids", "labels", "position_ids", "seq_lengths"]
+    assert found.column_names == wanted if columns == "trainer" else set(wanted) < set(found.column_names)
+
+
+def test_tokens_for_axolotl_have_exactly_its_columns(tmp_path: Path) -> None:
+    """Its documentation: columns must be exactly input_ids, attention_mask, labels."""
+    rows, _ = pack_rows()
+    Export(path=str(tmp_path / "out"), columns="trainer").write(corpus(rows[:2], rows[2:], kind="tokens"))
+    found = loaded(tmp_path / "out", tmp_path / "cache")["train"]
+    assert found.column_names == ["input_ids", "attention_mask", "labels"]
+    assert [row["attention_mask"] for row in found] == [[1] * len(row["input_ids"]) for row in rows]
+    assert found["labels"] == [row["labels"] for row in rows]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_llama_factory_finds_every_file_in_dataset_info(tmp_path: Path, form: str) -> None:
+    """Its data/README.md: file_name, formatting, columns and tags name what is in the files."""
+    turns = [{"role": role, "content": f"말 {role}"} for role in ("system", "user", "assistant", "tool")]
+    rows = [example(1, messages=turns, split="train", tools="[]"), example(2, split="val")]
+    write(tmp_path / "out", corpus(rows, kind="example"), form)
+    info = json.loads((tmp_path / "out/dataset_info.json").read_bytes())
+    assert sorted(info) == ["train-00000", "validation-00000"]
+    from datasets import load_dataset
+
+    for entry in info.values():
+        kind = {"jsonl": "json", "parquet": "parquet"}[form]
+        path = str(tmp_path / "out" / entry["file_name"])
+        found = load_dataset(kind, data_files=[path], split="train", cache_dir=str(tmp_path / "cache"))
+        assert set(entry["columns"].values()) <= set(found.column_names)
+        assert entry["formatting"] == "sharegpt"
+        roles = {turn[entry["tags"]["role_tag"]] for row in found[entry["columns"]["messages"]] for turn in row}
+        assert roles <= {entry["tags"][f"{who}_tag"] for who in ("user", "assistant", "observation", "system")}
+
+
+def test_preferences_and_tokens_have_no_dataset_info(tmp_path: Path) -> None:
+    good, bad = ([{"role": "assistant", "content": content}] for content in ("좋음", "no"))
+    write(tmp_path / "a", corpus([example(1, chosen=good, rejected=bad)], kind="example"))
+    write(tmp_path / "b", corpus(pack_rows()[0], kind="tokens"))
+    assert not list(tmp_path.glob("*/dataset_info.json"))
+
+
+def test_row_groups_are_fixed_and_hold_a_bounded_number_of_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow.parquet as pq
+
+    monkeypatch.setattr("datakit.stages.export.files.GROUP_TOKENS", 25)
+    Export(path=str(tmp_path)).write(Shards([OneShard("k", pack_rows()[1])], "packed"))  # type: ignore[arg-type]
+    file = pq.ParquetFile(tmp_path / "train-00000-of-00001.parquet")
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    assert [group.num_rows for group in groups] == [2, 2][: len(groups)]
+    assert groups[0].column(0).compression == "ZSTD"
+
+
+def test_lost_file_of_an_export_is_noticed_by_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from datasets.exceptions import DatasetGenerationError
+    from datasets.utils.info_utils import NonMatchingSplitsSizesError
+
+    monkeypatch.setattr("datakit.stages.export.files.FILE_BYTES", 100)
+    write(tmp_path / "out", corpus(DOCUMENTS[:3], DOCUMENTS[3:]))
+    (tmp_path / "out/train-00001-of-00002.jsonl").unlink()
+    with pytest.raises((NonMatchingSplitsSizesError, DatasetGenerationError)):
+        loaded(tmp_path / "out", tmp_path / "cache")
 
 
 # The card, and refusals
@@ -290,3 +380,17 @@ def test_address_is_refused_and_path_is_no_identity() -> None:
 
 def test_corpus_of_the_tests_has_the_kinds_it_says() -> None:
     assert kind_of(corpus([example(1)], kind="example").shards[0].table.schema) == "example"
+
+
+def test_card_tells_who_made_the_rows_under_which_licence(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    shared = {"messages": turns, "licence": "CC-BY-4.0"}
+    made = {"synthesize.recipe": "grounded", "synthesize.teacher": "openai:a|b"}
+    rows = [{**shared, "id": "1", **made}, {**shared, "id": "2", **made}, {**shared, "id": "3", "licence": None}]
+    write(tmp_path, corpus(rows, kind="example"))
+    card = (tmp_path / "README.md").read_text()
+    assert "| grounded | openai:a\\|b | CC-BY-4.0 | 2 |" in card
+    assert "| read in | none | not named | 1 |" in card
+    assert "terms of that model" in card
+    write(tmp_path / "read", corpus([{**shared, "id": "3"}], kind="example"))
+    assert "made by" not in (tmp_path / "read/README.md").read_text()

@@ -10,21 +10,23 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("errors", "canon", "cache", "shipped", "differences", "spelling", "terminal"),
-    ("schemas", "outcome"),
+    ("errors", "canon", "cache", "shipped", "differences", "turns", "spelling", "terminal"),
+    ("schemas", "outcome", "defects"),
     ("manifests", "remote"),
-    ("kernels", "store", "tokenizers", "models", "teachers", "executors", "lease", "webpage"),
+    ("kernels", "store", "tokenizers", "models", "embedder", "teachers", "executors", "lease", "webpage", "streaming"),
     ("stage", "trainer"),
     ("stages",),
     ("registry",),
     ("pipeline",),
-    ("signals",),
+    ("signals", "diversity"),
     ("work", "corpus", "readable"),
     ("walk",),
     ("runner", "training"),
+    ("statistics",),
     (
         "describing",
         "viewing",
+        "previewing",
         "comparing",
         "lineage",
         "evaluation",
@@ -37,6 +39,7 @@ FLOORS = (
         "forgetting",
         "collecting",
         "doctoring",
+        "reviewing",
     ),
     ("api",),
     ("progress", "display", "findings", "upkeep"),
@@ -49,7 +52,7 @@ HEAVY = {
     "presidio_analyzer", "pyarrow", "ray", "sentencepiece", "spacy", "tokenizers", "torch", "transformers", "xllamacpp",
 }  # fmt: skip
 MODULES = sorted(ROOT.glob("datakit/**/*.py"))
-PLUGIN = sorted(ROOT.glob("plugins/datakit_lora/*.py"))
+PLUGIN = sorted(ROOT.glob("plugins/*/*.py"))
 
 
 def room(path: Path) -> str:

@@ -489,7 +489,7 @@ def test_alpaca_columns_may_have_other_names(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "question,answer\n왜?,그래서.\n")
     stage = Ingest(files=path, form="alpaca", columns={"instruction": "question", "output": "answer"})
     assert [m["content"] for m in rows(stage)[0]["messages"]] == ["왜?", "그래서."]
-    with pytest.raises(ValidationError, match="no part of an alpaca row"):
+    with pytest.raises(ValidationError, match="no part of a row of form 'alpaca'"):
         Ingest(files=path, form="alpaca", columns={"answer": "x"})
 
 
@@ -520,17 +520,17 @@ def test_messages_keep_weights_parts_and_preferences(tmp_path: Path) -> None:
     )
     records = [
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "가"}]}, {**good, "weight": 0.5}]},
-        {"chosen": [user, good], "rejected": [user, bad]},
-        {"prompt": "질문", "chosen": [good], "rejected": [bad]},
         {"messages": [{"role": "assistant", "content": None, "tool_calls": []}]},
     ]
     stage = Ingest(files=write(tmp_path / "a.jsonl", lines(*records)), form="messages")
-    first, second, third = rows(stage)
+    [first] = rows(stage)
     assert [(m["content"], m["weight"]) for m in first["messages"]] == [("가", None), ("좋음", 0.5)]
-    assert second["messages"] == third["messages"] == [{**user, "weight": None}]
-    assert second["chosen"] == [{**good, "weight": None}]
-    assert third["rejected"] == [{**bad, "weight": None}]
-    assert drops(stage) == [("a.jsonl:4", "bad_turns", "turn 1: no text")]
+    assert drops(stage) == [("a.jsonl:2", "bad_turns", "turn 1: no text")]
+    pairs = [{"chosen": [user, good], "rejected": [user, bad]}, {"prompt": "질문", "chosen": [good], "rejected": [bad]}]
+    second, third = rows(Ingest(files=write(tmp_path / "b.jsonl", lines(*pairs)), form="preference"))
+    for row in (second, third):
+        told = [[(turn["role"], turn["content"]) for turn in row[part]] for part in ("messages", "chosen", "rejected")]
+        assert told == [[tuple(turn.values())] for turn in (user, good, bad)]
 
 
 def test_text_file_is_no_instruction_row(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ CHARS = " \t\n\r\x0b\x85\u2028\u200b가다.ㅋaThe_09…-*#{}[]!?。１é漢•�
 PARTS = (
     "the", "The", "be", "to", "고양이는", "간다.", "[1]", "[edit]", "[12", "[]", "lorem ipsum", "JavaScript",
     "use cookies",
-    "\n", "\n\n", "\r\n", "\u2028", "...", "…", "{", "-", "•", "_", "x" * 1001, "3.14", "a b c",
+    "\n", "\n\n", "\r\n", "\u2028", "...", "…", "{", "-", "•", "_", "x" * 1001, "3.14", "a b c", "[citation needed]",
+    "x" * 991, "é" * 600,
+    "가" * 997, "a b", "cy", "ms", "m i", "privacy policy", "terms of use",
 )  # fmt: skip
 TEXT = (
     st.text(st.sampled_from(CHARS), max_size=60)

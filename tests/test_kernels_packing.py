@@ -9,24 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datakit.kernels.packing import best_fit, best_fit_plain, lay_out, lay_out_plain
+from datakit.kernels.packing import (
+    best_fit,
+    best_fit_plain,
+    first_fit,
+    first_fit_plain,
+    grouped,
+    lay_out,
+    lay_out_plain,
+    mark,
+    mark_plain,
+)
+from datakit.schemas import IGNORED
 
 LENGTHS = st.integers(2, 70).flatmap(
     lambda capacity: st.tuples(st.lists(st.integers(1, capacity), max_size=120), st.just(capacity))
 )
-
-
-def first_fit(lengths: Sequence[int], capacity: int) -> int:
-    """Packs that first-fit opens, rows in the order given."""
-    free: list[int] = []
-    for length in lengths:
-        for pack, left in enumerate(free):
-            if left >= length:
-                free[pack] -= length
-                break
-        else:
-            free.append(capacity - length)
-    return len(free)
 
 
 def broken_law(lengths: Sequence[int], pack_of: Sequence[int], capacity: int) -> str | None:
@@ -70,7 +68,7 @@ def test_laws_of_packing_planted_breach_is_found(lengths: list[int], pack_of: li
 def test_best_fit_alpaca_like_lengths_is_denser_than_first_fit(capacity: int) -> None:
     lengths = alpaca_like(6000)
     packs = int(best_fit(lengths, capacity).max()) + 1
-    assert packs <= first_fit(lengths.tolist(), capacity)
+    assert packs <= int(first_fit(lengths, capacity).max()) + 1
     assert lengths.sum() / (packs * capacity) > (0.995 if capacity == 2048 else 0.98)
 
 
@@ -78,15 +76,57 @@ def test_best_fit_no_rows_gives_no_packs() -> None:
     assert best_fit(np.empty(0, np.int32), 16).tolist() == []
 
 
+@settings(max_examples=100, deadline=None)
+@given(LENGTHS)
+def test_first_fit_any_lengths_equals_plain_and_no_row_fits_an_earlier_pack(case: tuple[list[int], int]) -> None:
+    lengths, capacity = case
+    found = first_fit(np.array(lengths, np.int32), capacity).tolist()
+    assert found == first_fit_plain(lengths, capacity)
+    assert broken_law(lengths, found, capacity) is None
+
+
 @settings(max_examples=60, deadline=None)
-@given(LENGTHS, st.integers(0, 9))
-def test_lay_out_any_rows_equals_plain(case: tuple[list[int], int], pad: int) -> None:
-    lengths, capacity = np.array(case[0], np.int64), case[1]
-    pack_of = best_fit(lengths.astype(np.int32), capacity)
-    order = np.argsort(pack_of, kind="stable")
-    borders = np.concatenate(([0], np.cumsum(np.bincount(pack_of)))).astype(np.int64)
+@given(st.lists(st.integers(0, 6), max_size=60))
+def test_grouped_any_groups_equals_a_stable_sort(groups: list[int]) -> None:
+    order, borders = grouped(np.array(groups, np.int32), 7)
+    assert order.tolist() == sorted(range(len(groups)), key=lambda row: groups[row])
+    assert borders.tolist() == [sum(group < number for group in groups) for number in range(8)]
+
+
+TOKENS = st.lists(st.tuples(st.integers(0, 2**31 - 1), st.booleans()), min_size=1, max_size=60)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TOKENS, st.integers(0, 59), st.sampled_from(["id", "label"]))
+def test_mark_any_tokens_equals_plain_and_a_foreign_label_is_found(
+    tokens: list[tuple[int, bool]], place: int, what: str
+) -> None:
+    ids = np.array([token for token, _ in tokens], np.int32)
+    labels = np.array([token if learned else IGNORED for token, learned in tokens], np.int32)
+    marked = np.empty(len(ids), np.int32)
+    assert mark(ids, labels, marked) == -1
+    assert marked.tolist() == mark_plain(ids, labels)
+    place %= len(ids)
+    if what == "id":
+        ids[place] = -1
+    else:
+        labels[place] = (int(ids[place]) + 1) % 2**31
+    assert mark(ids, labels, marked) == place
+
+
+@settings(max_examples=60, deadline=None)
+@given(LENGTHS, st.integers(0, 9), st.integers(0, 3))
+def test_lay_out_any_rows_equals_plain(case: tuple[list[int], int], pad: int, room: int) -> None:
+    lengths, capacity = np.array(case[0], np.int32), case[1]
+    pack_of = best_fit(lengths, capacity)
+    packs = int(pack_of.max(initial=-1)) + 1
+    order, borders = grouped(pack_of, packs)
+    edges = np.arange(packs + 1, dtype=np.int64) * (capacity + room)
     tokens = np.arange(100, 100 + lengths.sum(), dtype=np.int32)
-    starts = (np.cumsum(lengths) - lengths)[order]
-    given_ = (tokens, tokens + 7, starts, lengths[order], borders, capacity, pad)
-    for fast, plain in zip(lay_out(*given_), lay_out_plain(*given_), strict=True):
-        assert fast.tolist() == plain
+    tokens = np.where(tokens % 3 == 0, ~tokens, tokens)
+    starts = (np.cumsum(lengths, dtype=np.int64) - lengths)[order]
+    given_ = (tokens, starts, lengths[order], borders, edges, pad)
+    out = np.full((3, edges[-1] + 2), 77, np.int32)
+    learned = lay_out(*given_, out)
+    assert ([*out[:, : edges[-1]].tolist(), learned.tolist()]) == list(lay_out_plain(*given_))
+    assert (out[:, edges[-1] :] == 77).all()

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from datakit.kernels.characters import buffers
 from datakit.kernels.phrases import compile_phrases, cover, cover_text, visible
 
-SURE = ("all rights", "rights reserved", "무단 전재", "이용약관", "1:1 문의", "a")
-MENU = ("home", "로그인", "menu b")
+SURE = ("all rights", "rights reserved", "무단 전재", "이용약관", "1:1 문의", "a", "to b c", "copyright ©")
+MENU = ("home", "로그인", "menu b", "copyright", "홈")
 TABLE = compile_phrases(SURE, MENU)
 PARTS = (
     "all",
@@ -31,9 +31,18 @@ PARTS = (
     "home",
     " | ",
     " > ",
+    "to",
+    "b",
+    "c",
+    "  ",
+    "\t",
+    "copyright",
+    "Copyright ©",
+    "홈으로",
+    "가나다라마바사 abcdefgh",
 )
 TEXT = st.tuples(
-    st.lists(st.sampled_from((*PARTS, "로그인", "다", "· ", ".", " menu b", "|")), max_size=14),
+    st.lists(st.sampled_from((*PARTS, "로그인", "다", "· ", ".", " menu b", "|")), max_size=24),
     st.sampled_from(("", " ", "\n ")),
 ).map(lambda drawn: drawn[1].join(drawn[0]))
 
@@ -87,6 +96,22 @@ def test_cover_planted_breach_is_caught() -> None:
 )
 def test_cover_of_known_texts_counts_visible_characters(text: str, size: int, hits: int) -> None:
     assert covered(text) == (size, hits)
+
+
+@given(st.lists(TEXT, min_size=1, max_size=4))
+def test_cover_many_texts_gives_each_what_it_gets_alone(texts: list[str]) -> None:
+    """Neither what stands behind a text nor where it lies among the 64 bytes that are read at once counts."""
+    sizes, hits, _ = cover(*buffers(pa.array(texts, pa.large_string())), *TABLE)
+    assert list(zip(sizes.tolist(), hits.tolist(), strict=True)) == [covered(text) for text in texts]
+
+
+def test_cover_phrase_at_any_place_is_found() -> None:
+    """Blocks of 64 bytes begin anywhere; nothing falls between two."""
+    for pad in range(140):
+        for filler in ("x" * pad, "가" * (pad // 3) + "." * (pad % 3), " " * pad, "\n" * pad):
+            assert covered(f"{filler} Copyright  © {filler}")[0] == 10
+            assert covered(f"{filler} 홈")[0] == 1 or filler.endswith("x")
+            assert covered(f"{filler}\nhome")[0] == 4
 
 
 @given(TEXT)

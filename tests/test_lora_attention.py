@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from datakit_lora.attention import blocks, hidden_states, prove_isolation, use_blocks
+from datakit_lora.attention import Documents, attend, blocks, hidden_states, masked, prove_isolation, use_attention
 from datakit_lora.batches import lay_out, read_rows
 from datakit_lora.loss import FrozenHead, Losses, frozen_head_loss, losses_of
 
@@ -26,14 +26,20 @@ def one_thread() -> None:
 def ready(tiny_llama: Path) -> tuple[Any, Any]:
     """A model whose documents are kept apart, and its tokenizer."""
     model, tokenizer = load_base(tiny_llama)
-    use_blocks(model)
+    use_attention(model, "blocks")
     return model, tokenizer
 
 
-def _tensors(docs: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor, tuple[int, ...]]:
+def _tensors(docs: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     ids = torch.tensor([[token for doc in docs for token in doc]])
     positions = torch.tensor([[place for doc in docs for place in range(len(doc))]])
-    return ids, positions, tuple(len(doc) for doc in docs)
+    return ids, positions
+
+
+def _hidden(model: Any, docs: list[list[int]]) -> torch.Tensor:
+    ids, positions = _tensors(docs)
+    lengths = tuple(len(doc) for doc in docs)
+    return hidden_states(model.model, positions, Documents(lengths, ids.device), input_ids=ids)
 
 
 def test_blocks_packed_logits_equal_those_of_each_document_alone(tiny_llama: Path, ready: tuple[Any, Any]) -> None:
@@ -41,7 +47,7 @@ def test_blocks_packed_logits_equal_those_of_each_document_alone(tiny_llama: Pat
     docs = [ids for ids, _ in documents(tokenizer)]
     plain, _ = load_base(tiny_llama)
     with torch.no_grad():
-        together = model.lm_head(hidden_states(model.model, *_tensors(docs)))[0]
+        together = model.lm_head(_hidden(model, docs))[0]
         alone = torch.cat([plain(torch.tensor([doc])).logits[0] for doc in docs])
     assert torch.allclose(together, alone, atol=1e-5)
 
@@ -51,9 +57,7 @@ def test_blocks_changing_one_document_leaves_its_neighbours_bitwise_alone(ready:
     docs = [ids for ids, _ in documents(tokenizer, 3)]
     changed = [docs[0], [7] * len(docs[1]), docs[2]]
     with torch.no_grad():
-        before, after = (
-            hidden_states(model.model, *_tensors(some))[0].split([len(d) for d in docs]) for some in (docs, changed)
-        )
+        before, after = (_hidden(model, some)[0].split([len(d) for d in docs]) for some in (docs, changed))
     assert torch.equal(before[0], after[0])
     assert torch.equal(before[2], after[2])
     assert not torch.equal(before[1], after[1])
@@ -76,7 +80,7 @@ def test_transformers_own_packing_leaks_as_the_planted_breach_shows(
     model, tokenizer = load_base(tiny_llama)
     docs = [ids for ids, _ in documents(tokenizer, 2)]
     with torch.no_grad():
-        together = call(model, *_tensors(docs)[:2])[0, len(docs[0]) :]
+        together = call(model, *_tensors(docs))[0, len(docs[0]) :]
         alone = model.model(input_ids=torch.tensor([docs[1]]), use_cache=False).last_hidden_state[0]
     assert (together - alone).abs().max() > 1e-2
 
@@ -87,8 +91,8 @@ class _LeakyBackbone:
     def __init__(self, backbone: Any) -> None:
         self.backbone = backbone
 
-    def __call__(self, *, input_ids: torch.Tensor, document_lengths: tuple[int, ...], **call: Any) -> Any:
-        return self.backbone(input_ids=input_ids, document_lengths=(input_ids.shape[1],), **call)
+    def __call__(self, *, input_ids: torch.Tensor, documents: Documents, **call: Any) -> Any:
+        return self.backbone(input_ids=input_ids, documents=Documents((input_ids.shape[1],), input_ids.device), **call)
 
 
 def test_prove_isolation_passes_ours_and_refuses_a_leak(ready: tuple[Any, Any]) -> None:
@@ -107,10 +111,13 @@ def test_blocks_without_lengths_is_refused(ready: tuple[Any, Any]) -> None:
 def test_blocks_sliding_window_hides_what_lies_further_back() -> None:
     generator = torch.Generator().manual_seed(0)
     query, key, value = (torch.randn(1, 2, 9, 8, generator=generator) for _ in range(3))
-    short, _ = blocks(None, query, key, value, None, sliding_window=3, document_lengths=(9,))
-    masked = torch.ones(9, 9).tril().bool() & ~torch.ones(9, 9).tril(-3).bool()
-    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=masked)
+    documents = Documents((9,), query.device)
+    short, _ = attend(None, query, key, value, None, kernel=blocks, sliding_window=3, documents=documents)
+    seen = torch.ones(9, 9).tril().bool() & ~torch.ones(9, 9).tril(-3).bool()
+    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
     assert torch.allclose(short, expected.transpose(1, 2), atol=1e-6)
+    other, _ = attend(None, query, key, value, None, kernel=masked, sliding_window=3, documents=documents)
+    assert torch.allclose(other, expected.transpose(1, 2), atol=1e-6)
 
 
 def test_summed_loss_and_gradients_equal_those_of_each_document_alone(tiny_llama: Path, ready: tuple[Any, Any]) -> None:
@@ -146,7 +153,7 @@ def test_frozen_head_loss_equals_cross_entropy_for_any_tile(count: int) -> None:
     expected = torch.nn.functional.cross_entropy(hidden @ weight.T, wanted, reduction="sum")
     slope = torch.autograd.grad(expected * 0.25, hidden)[0]
     for tile in (64, 128):
-        found = frozen_head_loss(hidden, weight, wanted, tile)
+        found = frozen_head_loss(hidden, weight, wanted, tile).sum()
         assert torch.allclose(found, expected, rtol=1e-5)
         assert torch.allclose(torch.autograd.grad(found * 0.25, hidden)[0], slope, atol=1e-5)
 
@@ -155,7 +162,7 @@ def test_frozen_head_a_confident_model_has_no_gradient_and_no_overflow() -> None
     hidden = torch.full((2, 4), 100.0, requires_grad=True)
     weight = torch.zeros(8, 4)
     weight[3] = 100.0
-    loss = FrozenHead.apply(hidden, weight, torch.tensor([3, 3]), 64)
+    loss = FrozenHead.apply(hidden, weight, torch.tensor([3, 3]), 64).sum()
     loss.backward()
     assert loss.item() == 0.0
     assert hidden.grad.abs().max() == 0.0

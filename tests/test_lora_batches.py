@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from datakit_lora.batches import ROUND, Plan, lay_out, read_rows
 from hypothesis import given, settings
@@ -22,10 +23,13 @@ def test_lay_out_keeps_every_learned_token_with_what_came_before_it(docs: list[l
     expected = sorted(
         (tuple(ids[:place]), ids[place]) for ids, labels in made for place in range(1, len(ids)) if labels[place] >= 0
     )
+    line = np.full(len(batch.input_ids), IGNORED)
+    line[batch.learned] = batch.wanted
+    assert [batch.lengths[owner] > 0 for owner in batch.owner] == [True] * batch.supervised
     found, start = [], 0
     for length in batch.lengths:
         ids = batch.input_ids[start : start + length].tolist()
-        targets = batch.targets[start : start + length].tolist()
+        targets = line[start : start + length].tolist()
         assert batch.position_ids[start : start + length].tolist() == list(range(length))
         found += [(tuple(ids[: place + 1]), target) for place, target in enumerate(targets) if target != IGNORED]
         start += length

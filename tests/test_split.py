@@ -15,8 +15,8 @@ from datakit.stage import Env
 from datakit.stages.split import Split
 
 
-def sides(rows: list[dict[str, Any]], seed: int = 0, val: float = 0.3) -> list[str]:
-    work = Split(val=val).open(Env(seed))
+def sides(rows: list[dict[str, Any]], seed: int = 0, val: float = 0.3, test: float = 0.0) -> list[str]:
+    work = Split(val=val, test=test).open(Env(seed))
     batch = table_from_rows(rows, "document").to_batches()[0]
     return work(batch).kept.column("split").to_pylist()
 
@@ -34,10 +34,26 @@ def rows_of(families: list[str]) -> list[dict[str, Any]]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(max_size=4), min_size=1, max_size=40), st.integers(0, 5), st.floats(0, 0.99))
-def test_split_any_families_never_tears_one(families: list[str], seed: int, val: float) -> None:
+@given(
+    st.lists(st.text(max_size=4), min_size=1, max_size=40), st.integers(0, 5), st.floats(0, 0.49), st.floats(0, 0.49)
+)
+def test_split_any_families_never_tears_one(families: list[str], seed: int, val: float, test: float) -> None:
     rows = rows_of(families)
-    assert not torn(rows, sides(rows, seed, val))
+    assert not torn(rows, sides(rows, seed, val, test))
+
+
+def test_split_with_test_takes_none_of_val_and_meets_both_shares() -> None:
+    rows = rows_of([f"가족{n}" for n in range(1000)])
+    without, both = sides(rows, val=0.1), sides(rows, val=0.1, test=0.1)
+    assert [side == "val" for side in both] == [side == "val" for side in without]
+    assert 70 <= both.count("test") <= 130
+    more = sides(rows, val=0.2, test=0.1)
+    assert [side == "test" for side in more] == [side == "test" for side in both]
+
+
+def test_split_without_a_share_for_training_is_refused() -> None:
+    with pytest.raises((ConfigError, ValueError), match="leave nothing to train on"):
+        Split(val=0.5, test=0.5)
 
 
 def test_split_by_id_instead_of_family_would_tear_families() -> None:

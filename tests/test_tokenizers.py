@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from datakit.errors import ConfigError
 from datakit.tokenizers import (
     Encoded,
+    SpanLists,
     Tokenizer,
     load_tokenizer,
     tokenizer_identity,
     train_sentencepiece,
     trained_path,
 )
+from datakit.tokenizers.seam import text_column
 from tests.tiny_llama import END, LINES, START, make_tiny_tokenizer
 
 TEXTS = st.text(st.sampled_from("가각힣 ab\n\t🙂é<|im_end>start"), max_size=24)
@@ -86,9 +88,9 @@ def test_cutting_at_control_tokens_gives_the_ids_of_the_whole(tiny: Tokenizer) -
     evil = f"{START}user\n{END}{END}\n"
     inside = (len(f"{START}user\n"), len(f"{START}user\n{END}"))
     alone = rows(tiny.encode_batch([TURN], [[]]))
-    by_hand = Tokenizer._encode_around(tiny, [TURN], [tiny._controls(TURN, [])], True)
-    assert rows(by_hand) == alone
-    assert by_hand.starts.tolist() == tiny.encode_batch([TURN], [[]], offsets=True).starts.tolist()
+    library = tiny._by_library(text_column([TURN, evil]), SpanLists.of([[], [inside]]), True)
+    assert rows(library)[0] == alone[0]
+    assert library.starts.tolist() == tiny.encode_batch([TURN, evil], [[], [inside]], offsets=True).starts.tolist()
     mixed = tiny.encode_batch([TURN, evil, TURN], [[], [inside], []], offsets=True)
     assert rows(mixed)[0] == rows(mixed)[2] == alone[0]
 
@@ -102,8 +104,8 @@ def test_sentencepiece_ids_equal_the_library_and_control_tokens_are_cut_out(piec
     found = pieces.encode_batch([TURN], [[]], offsets=True)
     ids = found.ids.tolist()
     assert ids.count(pieces.specials[START]) == ids.count(pieces.specials[END]) == 2
-    covered = [TURN[a:b] for a, b in zip(found.starts, found.ends, strict=True)]
-    assert "".join(covered) == TURN
+    covered = dict.fromkeys(zip(found.starts.tolist(), found.ends.tolist(), strict=True))
+    assert "".join(TURN[a:b] for a, b in covered) == TURN  # a character in bytes is covered by each of them
 
 
 def test_training_twice_gives_the_same_bytes_and_loses_no_character() -> None:

@@ -12,7 +12,7 @@ from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.schemas import table_from_rows
 from datakit.store import Store
 from datakit.trainer import Event
-from datakit.training import open_adapter, read_artifact, settings_of, train
+from datakit.training import merge, open_adapter, plan_training, read_artifact, settings_of, train
 from tests.command_line import call
 from tests.trainers_of_ones_own import OWN, WEIGHTS
 
@@ -132,3 +132,29 @@ def test_command_trains_with_settings_of_its_own(store: Store) -> None:
     call("train", "p", PARROT, "--out", "b", "--set", "gain").is_an_error(2, "--set gain", "field=value")
     call("train", "q", PARROT, "--out", "b").is_an_error(6, "no dataset 'q'", "p@1")
     call("train", "p", "--out", "b").is_an_error(7, "document", "p@1")
+
+
+def test_a_plan_trains_nothing_and_comes_from_the_trainer(store: Store) -> None:
+    told = plan_training(store.manifest("p"), PARROT, {}, store=store, out="adapter")
+    assert told["weights"] == 1
+    assert not Path("adapter").exists()
+    with pytest.raises(TrainError, match="plans no memory"):
+        plan_training(store.manifest("p"), f"{OWN}:Mute", {}, store=store, out="adapter")
+
+
+def test_a_trainer_that_can_not_merge_says_so(store: Store) -> None:
+    fit(store, f"{OWN}:Mute")
+    with pytest.raises(TrainError, match="merges no adapters"):
+        merge("adapter", "merged", dtype="float32", gguf=None, rows=[])
+
+
+def test_every_setting_of_every_shipped_plugin_is_explained() -> None:
+    from datakit import api
+
+    told = [one for name in ("lora", "transformers", "dedup") for one in api.plugins(name)]
+    assert [one["kind"] for one in told] == ["trainer", "trainer", "teacher", "stage"]
+    for one in told:
+        assert len(one["settings"]) > 5
+        assert all(setting["help"] for setting in one["settings"]), one["name"]
+    with pytest.raises(ConfigError, match="no plugin"):
+        api.plugins("lorra")

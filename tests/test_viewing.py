@@ -133,6 +133,23 @@ def test_every_rule_that_a_row_failed_is_named(here: Path) -> None:
     assert all(rule in told for rule in also)
 
 
+def test_drops_are_shown_under_show_too_and_need_no_name_where_there_is_one_dataset(rows: Path) -> None:
+    """`datakit show drops --stage dedup`, as one looks for it."""
+    run(*STAGES)
+    stage = api.drops("p")["counts"][0]["stage"]
+    assert call("show", "drops", "--stage", stage).out == call("drops", "p", "--stage", stage).out
+    assert api.drops(stage=stage) == api.drops("p", stage=stage)
+    assert call("show", "--json").json == call("show", "p", "--json").json
+
+
+def test_no_name_where_there_are_none_or_several_datasets_is_refused(rows: Path) -> None:
+    with pytest.raises(ConfigError, match="no dataset yet"):
+        api.drops(store="nowhere")
+    run(*STAGES)
+    run(*STAGES, name="other")
+    call("show", "drops").is_an_error(2, "DATASET", "other, p")
+
+
 def test_version_without_drops_says_so(rows: Path) -> None:
     run("{use: ingest, files: rows.jsonl}", "pii")
     assert "nothing was dropped" in call("drops", "p").out

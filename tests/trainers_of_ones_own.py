@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from datakit.canon import digest_file
 from datakit.errors import Problem
@@ -49,6 +49,25 @@ class Parrot:
     def load(self, artifact: AdapterArtifact, cache: Path) -> Model:
         """Opens the file."""
         return Echo(float((Path(artifact.path) / WEIGHTS).read_text().split()[0]))
+
+    def plan(self, dataset: DatasetManifest, config: Config, job: TrainJob) -> dict[str, Any]:
+        """A parrot needs a byte a row."""
+        return {"weights": dataset.rows, "total": dataset.rows, "device": "cpu", "dtype": "none"}
+
+    def merge(
+        self,
+        artifact: AdapterArtifact,
+        out: Path,
+        cache: Path,
+        *,
+        dtype: str,
+        gguf: str | None,
+        rows: Sequence[Sequence[Message]],
+    ) -> dict[str, Any]:
+        """Copies the file."""
+        out.mkdir(parents=True, exist_ok=True)
+        (out / WEIGHTS).write_bytes((Path(artifact.path) / WEIGHTS).read_bytes())
+        return {"folder": str(out), "dtype": dtype, "rows": len(rows)}
 
 
 class Echo:

@@ -9,7 +9,7 @@ Where datakit's own signals (kernels/signals.py) mean something else, this is wh
                  out, so FineWeb's rules see the whole text
 
 Two n-grams are the same if their words are (datatrove joins the words of 5- to 10-grams without a space first).
-Cost: about 23 ms a MB, and up to 40 times the longest text in memory. The plain-Python meaning stands in
+Cost: about 18 ms a MB, and up to 40 times the longest text in memory. The plain-Python meaning stands in
 kernels/datatrove_reference.py.
 """
 
@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from datakit.kernels.characters import DIGIT, LETTERS, SPACE, WORDLIKE, char_class, decode
-from datakit.kernels.compiled import kernel
+from datakit.kernels.characters import DIGIT, HANGUL, LATIN, LETTERS, SPACE, WORDLIKE, char_class, decode
+from datakit.kernels.compiled import inlined, kernel
+from datakit.kernels.masks import WIDE, between, first_bits, ones
 from datakit.kernels.piecehash import START, hash_piece
-from datakit.kernels.repetition import NGRAMS, count_ngrams, repeated, repeats, scratch, survivors
+from datakit.kernels.repetition import NGRAMS, count_ngrams, grown, repeated, repeats, scratch, survivors
 from datakit.kernels.unaligned import LOW7, controls, first_byte, line_end, read64, same_bytes
 
 SIGNALS = (
@@ -116,6 +117,8 @@ _ROLE = np.full(256, _OTHER, np.uint8)
 _ROLE[32:128] = _PLAIN
 for _role, _signs in ((_BLANK, " "), (_SIGNED, "[{"), (_END, ".!?")):
     _ROLE[[ord(_sign) for _sign in _signs]] = _role
+_NEEDED_TAIL = len("needed]")
+_ONE, _LAST, _TOP = np.uint64(1), np.uint64(WIDE - 1), np.uint64(1 << (WIDE - 1))
 _EDIT, _NEEDED = np.frombuffer(b"edit]", np.uint8), np.frombuffer(b"citation needed]", np.uint8)
 
 
@@ -255,9 +258,24 @@ def _words(data: Any, start: int, end: int, newlines: int, hashes: Any, lengths:
         while True:
             value = (value ^ np.uint64(point)) * _PRIME
             length += 1
-            letters = letters or (LETTERS >> kind) & 1 == 1
-            if not inside or point == 95 or kind == DIGIT:
-                signs += _has(point, _SIGN)
+            if kind in (LATIN, HANGUL):
+                # They come in runs, which are read to the end without asking what else a character might be.
+                letters = True
+                while i < end and 97 <= data[i] | 32 <= 122:
+                    value = (value ^ np.uint64(data[i])) * _PRIME
+                    length += 1
+                    i += 1
+                while i + 3 <= end and 0xEA <= data[i] <= 0xED:
+                    point, after = decode(data, i, end)
+                    if not 0xAC00 <= point <= 0xD7A3:
+                        break
+                    value = (value ^ np.uint64(point)) * _PRIME
+                    length += 1
+                    i = after
+            else:
+                letters = letters or (LETTERS >> kind) & 1 == 1
+                if not inside or point == 95 or kind == DIGIT:
+                    signs += _has(point, _SIGN)
             if not inside or i >= end:
                 break
             point, after = decode(data, i, end)
@@ -296,20 +314,20 @@ def _ngrams(hashes: Any, lengths: Any, count: int, size: int, tables: Any, line:
     """Signals 4-12. The top n-gram is the one that stands most often; of those, the one that comes first."""
     table, counts, grams, living, slots, sums = tables
     sums[0] = 0
-    for k in range(count):
-        grams[k], living[k] = np.uint64(0), k
+    for k in range(count):  # single words are not asked for, and nearly all of them repeat: signs are words here
+        grams[k], living[k] = grown(np.uint64(0), hashes[k]), k
         sums[k + 1] = sums[k] + lengths[k]
     alive, whole = count, max(size, 1)
-    for n in range(1, NGRAMS + 1):
+    for n in range(2, NGRAMS + 1):
         _, _, alive = count_ngrams(hashes, grams, living, slots, sums, alive, n, table, counts)
         alive = survivors(living, slots, counts, alive)
-        if 2 <= n <= 4 and count >= n:
+        if n <= 4 and count >= n:
             top, first = 1, 0
             for j in range(alive):
                 if counts[slots[j]] > top:
                     top, first = int(counts[slots[j]]), int(living[j])
             line[2 + n] = top * (sums[first + n] - sums[first] + n - 1) / whole
-        elif n >= 5:
+        elif n > 4:
             line[2 + n] = repeated(living, slots, sums, counts, alive, n) / whole
 
 
@@ -364,6 +382,59 @@ def _maybe_break(data: Any, i: int, end: int) -> int:
 @kernel
 def _c4_line(data: Any, start: int, end: int) -> tuple[bool, bool, int]:
     """Whether a line that C4 looks at has lorem ipsum, whether it has a brace, and its sentences if C4 keeps it."""
+    words, sentences, brace, told = _plain_line(data, start, end)
+    if told:
+        return False, brace and words >= LEAST_WORDS, sentences if words >= LEAST_WORDS else 0
+    return _any_line(data, start, end)
+
+
+@kernel
+def _plain_line(data: Any, start: int, end: int) -> tuple[int, int, bool, bool]:
+    """Words, sentences and whether there is a brace, 64 bytes at a time; the last is False where this can't be told:
+    other white space than blanks, a citation mark, letters that may belong to a phrase, a word that may be too long."""
+    words, sentences, brace, dry, i = 0, 0, False, 0, start
+    ends_before, blank_before = _ONE, _ONE  # nothing before the line makes a sentence of a mark
+    while i < end:
+        if i + WIDE > len(data):
+            return 0, 0, False, False
+        own = first_bits(end - i if end - i < WIDE else WIDE)
+        odd = between(data, i, 0, 31) | between(data, i, 91, 91) | between(data, i, 0xC2, 0xC2)
+        if (odd | between(data, i, 0xE1, 0xE3) | _phrase_letters(data, i)) & own:
+            return 0, 0, False, False
+        blank = between(data, i, 32, 32)
+        dry = 0 if blank else dry + WIDE
+        if dry > LONG_WORD - 3 * WIDE:
+            return 0, 0, False, False
+        mark = (between(data, i, 46, 46) | between(data, i, 33, 33) | between(data, i, 63, 63)) & own
+        words += ones(~blank & ((blank << _ONE) | blank_before) & own)
+        sentences += ones(mark & ~((mark << _ONE) | ends_before))
+        brace = brace or between(data, i, 123, 123) & own != 0
+        ends_before, blank_before = mark >> _LAST, blank >> _LAST
+        i += WIDE
+    return words, sentences + (_ROLE[data[end - 1]] != _END), brace, True
+
+
+@inlined
+def _letter(data: Any, i: int, small: int) -> Any:
+    """Which of 64 bytes are this letter, in either case."""
+    return between(data, i, small, small) | between(data, i, small - 32, small - 32)
+
+
+@inlined
+def _phrase_letters(data: Any, i: int) -> Any:
+    """Where one of the phrases may be, by two letters that all of its kind have: j(avascript), (coo)ki(e), (priva)cy,
+    (ter)ms, (lore)m i(psum). The second may lie behind the 64 bytes: then the first is enough."""
+    i_or_behind = (_letter(data, i, 105) >> _ONE) | _TOP
+    m = _letter(data, i, 109)
+    found = _letter(data, i, 106) | (_letter(data, i, 107) & i_or_behind)
+    found |= _letter(data, i, 99) & ((_letter(data, i, 121) >> _ONE) | _TOP)
+    found |= m & ((_letter(data, i, 115) >> _ONE) | _TOP)
+    return found | (m & ((between(data, i, 32, 32) >> _ONE) | _TOP) & ((i_or_behind >> _ONE) | _TOP))
+
+
+@kernel
+def _any_line(data: Any, start: int, end: int) -> tuple[bool, bool, int]:
+    """What `_c4_line` tells, character by character."""
     words, length, longest, found, brace, sentences, open_, shown, i = 0, 0, 0, 0, False, 0, False, False, start
     while i < end:
         byte = data[i]
@@ -377,13 +448,17 @@ def _c4_line(data: Any, start: int, end: int) -> tuple[bool, bool, int]:
             open_ = shown = True
             i = after
             continue
+        blank = role == _BLANK
         cited = _citation(data, i, end) if byte == 91 else i
         if cited > i:  # datatrove takes citations out when it has split the words
             words += length == 0
             length += cited - i
+            if cited - i == _NEEDED.size + 1:  # two words: what stands before the blank may be longer
+                longest = max(longest, length - _NEEDED_TAIL - 1)
+                words, length = words + 1, _NEEDED_TAIL
+            longest = max(longest, length)
             i = cited
             continue
-        blank = role == _BLANK
         if role == _OTHER:
             point, after = decode(data, i, end)
             blank = char_class(point) == SPACE

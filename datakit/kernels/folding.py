@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datakit.kernels.characters import buffers, decode
-from datakit.kernels.compiled import kernel
+from datakit.kernels.compiled import inlined, kernel
 from datakit.kernels.masks import (
     WIDE,
     between,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Array = np.ndarray[Any, Any]
+_ONE = np.uint64(1)
 
 
 def fold_text(text: str) -> str:
@@ -69,8 +70,8 @@ def _unsettled_table() -> Array:
 def _fold(offsets: Any, data: Any, table: Any, unsettled: Any) -> tuple[Any, Any, Any]:
     """Folded texts: their offsets and bytes, and which texts may not be in NFC (`unsettled`) and so are not done.
 
-    Where the text's ASCII, Han and Hangul run on, 64 bytes are written at once and count up to what is none of these,
-    or up to a second blank; so nothing branches on common bytes. The rest goes character by character.
+    Where the text's ASCII, Han and Hangul run on, 64 bytes are looked at at once and written run by run, without the
+    blanks that follow a blank; so nothing branches on common bytes. The rest goes character by character.
     """
     places, found = np.zeros(len(offsets), np.int64), np.zeros(len(offsets) - 1, np.bool_)
     size = offsets[-1] - offsets[0]
@@ -90,23 +91,18 @@ def _fold_text(data: Any, start: int, end: int, table: Any, unsettled: Any, out:
     """Write one folded text from place `to` on, up to one blank too many; the place after it, and whether it may not
     be in NFC."""
     i: Any = start
-    blank, found = np.uint64(1), False
+    blank, found = _ONE, False
     while i < end:
-        if i + WIDE <= len(data):
+        if i + 2 * WIDE <= len(data):
             room = min(WIDE, end - i)
             gap, high = gaps(data, i), between(data, i, 0x80, 0xFF)
-            again = gap & ((gap << np.uint64(1)) | blank)
             if high:
                 high &= ~tripled(settled(data, i) & first_bits(room - 2))
-            plain = zeros_below(high | again | ~first_bits(room))
-            write_folded(data, i, out, to)
-            to, i = to + plain, i + plain
+            plain = zeros_below(high | ~first_bits(room))
             if plain > 0:
-                blank = (gap >> np.uint64(plain - 1)) & np.uint64(1)
-            if plain == room:
-                continue
-            if (again >> np.uint64(plain)) & np.uint64(1):
-                i = min(end, i + zeros_below(~(gap >> np.uint64(plain))))
+                kept = ~(gap & ((gap << _ONE) | blank)) & first_bits(plain)
+                to = _write_kept(data, i, kept, out, to)
+                i, blank = i + plain, (gap >> np.uint64(plain - 1)) & _ONE
                 continue
         while i < end:
             begun: Any = i
@@ -118,7 +114,7 @@ def _fold_text(data: Any, start: int, end: int, table: Any, unsettled: Any, out:
             if lower == 0x20:
                 out[to] = 0x20
                 to += 1 - np.int64(blank)
-                blank = np.uint64(1)
+                blank = _ONE
             elif lower == point:
                 blank = np.uint64(0)
                 for place in range(begun, i):
@@ -127,9 +123,29 @@ def _fold_text(data: Any, start: int, end: int, table: Any, unsettled: Any, out:
             else:
                 blank = np.uint64(0)
                 to = _put(out, to, lower)
-            if i < end and may_be_settled(data[i]) and i + WIDE <= len(data):
+            if i < end and may_be_settled(data[i]) and i + 2 * WIDE <= len(data):
                 break
     return to, found
+
+
+@inlined
+def _write_kept(data: Any, i: int, kept: Any, out: Any, to: Any) -> Any:
+    """Write those of 64 bytes that are kept, run by run; each run is written with what stands behind it, which the
+    next one overwrites. Three runs are written whether there are as many or not: most blocks have no more, and to guess
+    how many costs more than to write them."""
+    for _ in range(3):
+        kept, to = _write_run(data, i, kept, out, to)
+    while kept:
+        kept, to = _write_run(data, i, kept, out, to)
+    return to
+
+
+@inlined
+def _write_run(data: Any, i: int, kept: Any, out: Any, to: Any) -> tuple[Any, Any]:
+    """Write the first run of bits and take it away; no bits are a run of none."""
+    begin, carried = zeros_below(kept), kept + (kept & (~kept + _ONE))  # the run's bits give one behind it
+    write_folded(data, i + begin, out, to)
+    return kept & carried, to + zeros_below(carried) - begin
 
 
 @kernel

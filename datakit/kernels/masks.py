@@ -115,12 +115,16 @@ def gaps(data: Any, i: int) -> Any:
 
 @inlined
 def settled(data: Any, i: int) -> Any:
-    """The first bytes of Han characters U+4E00-U+9FBF and Hangul syllables U+AC00-U+D77F: three bytes, no case, NFC."""
-    whole = between(data, i, 0xE5, 0xE8) | between(data, i, 0xEB, 0xEC)
-    whole |= between(data, i, 0xE4, 0xE4) & (between(data, i, 0xB8, 0xBF) >> np.uint64(1))
-    whole |= between(data, i, 0xE9, 0xE9) & (between(data, i, 0x80, 0xBE) >> np.uint64(1))
-    whole |= between(data, i, 0xEA, 0xEA) & (between(data, i, 0xB0, 0xBF) >> np.uint64(1))
-    return whole | between(data, i, 0xED, 0xED) & (between(data, i, 0x80, 0x9D) >> np.uint64(1))
+    """The first bytes of Han characters U+4E00-U+9FBF and Hangul syllables U+AC00-U+D77F: three bytes, no case, NFC.
+    Of valid UTF-8; whether a last byte leads one is not known, for its second lies behind the 64."""
+    one = np.uint64(1)
+    whole = between(data, i, 0xE4, 0xED)
+    whole &= ~(between(data, i, 0xEA, 0xEA) & (between(data, i, 0x00, 0xAF) >> one))
+    whole &= ~(between(data, i, 0xED, 0xED) & (between(data, i, 0x9E, 0xFF) >> one))
+    if between(data, i, 0xE4, 0xE9):  # Han
+        whole &= ~(between(data, i, 0xE4, 0xE4) & (between(data, i, 0x00, 0xB7) >> one))
+        whole &= ~(between(data, i, 0xE9, 0xE9) & (between(data, i, 0xBF, 0xFF) >> one))
+    return whole
 
 
 @inlined

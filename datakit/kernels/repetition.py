@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from datakit.kernels.compiled import kernel
+from datakit.kernels.compiled import inlined, kernel
 
 NGRAMS = 10
 _BASE = np.uint64(0xD6E8FEB86659FD93)
@@ -120,8 +120,7 @@ def count_ngrams(
     best = 0
     for j in range(alive):
         k = living[j]
-        value = (grams[k] ^ hashes[k + n - 1]) * _BASE
-        value ^= value >> np.uint64(31)
+        value = grown(grams[k], hashes[k + n - 1])
         grams[k] = value
         key = value | np.uint64(1)
         at = slot_of(key, table, mask)
@@ -132,6 +131,13 @@ def count_ngrams(
         different += 1 - again
         best = max(best, (sums[k + n] - sums[k]) * times * again)
     return best, different, alive
+
+
+@inlined
+def grown(gram: Any, word: Any) -> Any:
+    """The hash of an n-gram and a word more; 0 is that of no words."""
+    value = (gram ^ word) * _BASE
+    return value ^ (value >> np.uint64(31))
 
 
 @kernel

@@ -8,7 +8,7 @@
 
 Words, lines and n-grams are compared by 63-bit hashes (a chance collision moves a share by one word). Repetition is
 looked for in the first million words and lines, so that a text of any size needs bounded memory (about 100 MB).
-Cost: about 10 ms a MB, a third of it repetition (kernels/repetition.py). The plain-Python reference is
+Cost: about 9 ms a MB, two fifths of it repetition (kernels/repetition.py). The plain-Python reference is
 kernels/signals_reference.py.
 """
 
@@ -104,9 +104,13 @@ def _marks() -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 _MARKS = _marks()
-_CONSONANT = np.array([chr(byte).isalpha() and chr(byte) not in VOWELS for byte in range(128)], np.int64)
+_CONSONANTS = np.uint64(sum(1 << letter for letter in range(1, 27) if chr(96 + letter) not in VOWELS))
+"""One bit a letter of the alphabet, from bit 1 on."""
+_CROWD = np.uint64(0x3F)
+"""Six consonants in a row."""
 _SEED, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a, then mixed
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+_ONE, _LETTER = np.uint64(1), np.uint64(31)
 _FIRST_REPEAT, _FIRST_NGRAM = SIGNALS.index("duplicate_lines"), SIGNALS.index("unique_words")
 _LINE_SIGNALS = SIGNALS.index("lines")
 _STOP_SLOTS = 1024
@@ -248,29 +252,43 @@ def _text(
         start, opener = i, point
         last: Any = 0
         folded, length, linked, wide = _SEED, 0, False, 0
-        latin, vowels, run, longest, lower, jamo = 0, 0, 0, 0, 0, 0
+        # One bit for each Latin letter, the last lowest: is it a consonant?
+        recent, crowd, cases, latin, jamo = np.uint64(0), np.uint64(0), np.int64(0), 0, 0
         digit, hangul, bare, script, sign, dots = 0, 0, 0, 0, 0, 0
         while True:
             length += 1
             if kind == LATIN:
-                latin += 1
                 last = point
                 if point < 128:
-                    consonant = _CONSONANT[point]
-                    run = (run + 1) * consonant
-                    longest = max(longest, run)
-                    vowels += 1 - consonant
-                    lower += int(point >> 5 & 1)
-                    point |= 32
+                    # Letters come in runs: they are read to the end without asking what else they might be.
+                    while True:
+                        small = np.uint64(point | 32)
+                        folded = (folded ^ small) * _PRIME
+                        recent = (recent << _ONE) | ((_CONSONANTS >> (small & _LETTER)) & _ONE)
+                        crowd = max(crowd, recent & _CROWD)
+                        cases |= point
+                        latin += 1
+                        if after >= end or not 97 <= data[after] | 32 <= 122:
+                            break
+                        point, after = np.int64(data[after]), after + 1
+                        length += 1
                 else:
-                    vowels += 1
-                    run = 0
-                    lower += 1
-                folded = (folded ^ np.uint64(point)) * _PRIME
+                    latin += 1
+                    recent <<= _ONE
+                    cases |= 32
+                    folded = (folded ^ np.uint64(point)) * _PRIME
             elif kind == HANGUL:
-                hangul += 1
+                while True:
+                    hangul += 1
+                    folded = (folded ^ np.uint64(point)) * _PRIME
+                    if after + 3 > end or not 0xEA <= data[after] <= 0xED:
+                        break
+                    further, behind = decode(data, after, end)
+                    if not 0xAC00 <= further <= 0xD7A3:
+                        break
+                    point, after = further, behind
+                    length += 1
                 last = point
-                folded = (folded ^ np.uint64(point)) * _PRIME
             elif kind in (PUNCTUATION, SYMBOL):
                 sign += 1
                 if point == 46:
@@ -327,7 +345,8 @@ def _text(
         else:
             value = _mixed(_raw(data, start, i))
         if not linked:
-            mash = latin == inside and latin >= 4 and lower > 0 and (vowels == 0 or longest >= 6)
+            all_consonants = latin < 6 and recent == (_ONE << np.uint64(latin)) - _ONE
+            mash = latin == inside and latin >= 4 and cases & 32 and (all_consonants or crowd == _CROWD)
             odd += mash or jamo >= 3 or (latin + bare == inside and inside > 40)
         if 0xAC00 <= last <= 0xD7A3:
             grammar += inside >= 2 and endings[last - 0xAC00]

@@ -19,6 +19,7 @@ from datakit.reporting.clusters import duplicates
 from datakit.reporting.figures import collect
 from datakit.reporting.page import Page, render
 from datakit.reporting.texts import gate, samples
+from datakit.reporting.variety import variety
 from datakit.store import Store
 
 __all__ = ["dataset_card", "write_report"]
@@ -40,7 +41,8 @@ def write_report(
     allowed = gate(manifest, raw)
     figures, trained = collect(manifest, store), read_trained(adapter, manifest)
     found = duplicates(manifest, store, allowed)
-    page = Page(manifest, figures, allowed, found, samples(allowed, store), trained)
+    varied = variety(manifest, store)
+    page = Page(manifest, figures, allowed, found, samples(allowed, store), trained, varied)
     data = render(page).encode("utf-8", "replace")
     _write(Path(out), data)
     return {
@@ -49,6 +51,7 @@ def write_report(
         "text": allowed.state,
         "pii": None if figures.pii is None else sum(count for _, count in figures.pii),
         "clusters": None if found is None else found.clusters,
+        "diversity": None if varied is None else varied.as_dict(),
         "loss_before": trained.before if trained else None,
         "loss_after": trained.after if trained else None,
     }

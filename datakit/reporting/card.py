@@ -11,6 +11,7 @@ from datakit.manifests import DatasetManifest
 from datakit.reporting.figures import Figures, collect
 from datakit.reporting.labels import KINDS, PERSONAL, pair
 from datakit.reporting.page import number, percent, recipe_lines
+from datakit.stages.export.origins import origin_lines
 from datakit.store import Store
 
 SIZES = (
@@ -34,6 +35,7 @@ def dataset_card(manifest: DatasetManifest, store: Store) -> str:
         _recipe(manifest),
         "## What happened to the rows",
         _funnel(figures),
+        *_origins(figures),
         "## Personal data",
         _personal(figures),
         "## Load it",
@@ -68,8 +70,8 @@ def _synthetic_tag(figures: Figures) -> list[str]:
 
 def _data_files(figures: Figures) -> list[dict[str, str]]:
     """Where `datakit export` puts each split."""
-    files = [{"split": "train", "path": "train-*.parquet"}]
-    return [*files, {"split": "validation", "path": "validation-*.parquet"}] if figures.splits.get("val") else files
+    held_out = [told for name, told in (("val", "validation"), ("test", "test")) if figures.splits.get(name)]
+    return [{"split": split, "path": f"{split}-*.parquet"} for split in ("train", *held_out)]
 
 
 def _what(manifest: DatasetManifest, figures: Figures) -> str:
@@ -78,7 +80,7 @@ def _what(manifest: DatasetManifest, figures: Figures) -> str:
     for counted, rows in figures.languages:
         told = ", ".join(f"{pair('lang', lang)[0]} {number(count)}" for lang, count in rows)
         lines.append(f"Languages of its {KINDS[counted][0]}: {told}.")
-    if figures.splits.get("val"):
+    if len(figures.splits) > 1:
         told = ", ".join(f"{name} {number(count)}" for name, count in sorted(figures.splits.items()))
         lines.append(f"Splits: {told}; relatives of one document are always in the same split.")
     if figures.packing.get("fill") is not None:
@@ -113,6 +115,12 @@ def _funnel(figures: Figures) -> str:
         why = ", ".join(f"{rule} {number(count)}" for rule, count in step.rules)
         lines.append(f"| {_escaped(step.id)} | {KINDS[step.gives][0]} | {' | '.join(cells)} | {_escaped(why)} |")
     return "\n".join(lines)
+
+
+def _origins(figures: Figures) -> list[str]:
+    """Who made the rows, with which teacher, under which licence; [] if all were read in."""
+    lines = origin_lines(figures.origins)
+    return ["## Who made the rows", "\n".join(lines)] if lines else []
 
 
 def _personal(figures: Figures) -> str:

@@ -67,6 +67,23 @@ def length_chart(chart: LengthChart) -> Markup:
     return _svg(plain(chart.name), Markup("").join(order))
 
 
+def histogram(name: str, bins: Sequence[tuple[str, float, str]]) -> Markup:
+    """Columns of (label, value, tooltip), the largest as high as the chart; the label stands below its column."""
+    top, step = max(value for _, value, _ in bins), PLOT_WIDTH / len(bins)
+    body = [_rule(TOP + PLOT_HEIGHT)]
+    every = max(1, len(bins) // 6)  # more labels than that run into each other on a phone
+    for place, (label, value, tip) in enumerate(bins):
+        x, tall = LEFT + place * step, PLOT_HEIGHT * value / top if top else 0.0
+        body.append(
+            Markup('<rect class="kept" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>').format(
+                _n(x + 1), _n(TOP + PLOT_HEIGHT - tall), _n(step - 2), _n(tall), tip
+            )
+        )
+        if place % every == 0:
+            body.append(_text(x + step / 2, HEIGHT - 7, label, "middle"))
+    return _svg(plain(name), Markup("").join(body))
+
+
 def loss_curve(curve: Sequence[dict[str, float]], held_out: Sequence[tuple[float, float]]) -> Markup:
     """Training loss a step (thin), its moving mean (bold), and the held-out loss (dots)."""
     points = [(float(p["step"]), float(p["loss"])) for p in curve]

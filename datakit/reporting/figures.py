@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 from datakit.manifests import DatasetManifest, ShardRecord, StageReport
 from datakit.readable import TEXT_KINDS, is_source
 from datakit.schemas import Kind, text_view
+from datakit.stages.export.origins import COLUMNS as ORIGIN_COLUMNS
+from datakit.stages.export.origins import Origin, origins
+from datakit.statistics import seq_lens, suggested
 from datakit.store import Store
 
 if TYPE_CHECKING:
@@ -131,9 +134,15 @@ class Figures:
     tasks: dict[str, Counter[str]]
     tokens: dict[str, Any]
     packing: dict[str, Any]
+    seq_lens: list[dict[str, Any]] = field(default_factory=list)
+    """What packs of each length would lose (statistics.seq_lens), of the token shards that were looked at."""
+    suggested: int | None = None
     rules: list[Rule] = field(default_factory=list)
     choices: list[Choices] = field(default_factory=list)
+    spent: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """By stage that asked a teacher: requests, tokens and dollars, in all and `per_row`."""
     licences: Counter[str] = field(default_factory=Counter)
+    origins: Counter[Origin] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -149,6 +158,7 @@ def collect(manifest: DatasetManifest, store: Store) -> Figures:
     """All figures of a dataset version."""
     wordy = has_text(manifest.stages)
     last = {report.kind: report for report in wordy}
+    tried = _seq_lens(manifest, store)
     return Figures(
         funnel=_funnel(manifest.stages),
         lengths=_lengths(manifest, store),
@@ -164,9 +174,13 @@ def collect(manifest: DatasetManifest, store: Store) -> Figures:
         tasks=_tasks(store, last.get("example")),
         tokens=manifest.note("tokenize"),
         packing=manifest.note("pack"),
+        seq_lens=tried,
+        suggested=suggested(tried),
         rules=_rules(manifest.stages),
         choices=[found for report in manifest.stages if (found := _choices(report))],
+        spent=[(report.id, report.notes["spent"]) for report in manifest.stages if "spent" in report.notes],
         licences=_counts(store, store.shards_of(wordy[-1]), "licence") if wordy else Counter(),
+        origins=_origins(store, store.shards_of(wordy[-1])) if wordy else Counter(),
         splits=_splits(manifest, store),
     )
 
@@ -277,6 +291,16 @@ def _lengths(manifest: DatasetManifest, store: Store) -> list[LengthChart]:
     return charts
 
 
+def _seq_lens(manifest: DatasetManifest, store: Store) -> list[dict[str, Any]]:
+    """What packs of each length would lose of the rows that left `tokenize`."""
+    import numpy as np
+
+    of_kind = [report for report in manifest.stages if report.kind == "tokens" and report.steps]
+    shards = spread(store.shards_of(of_kind[-1])) if of_kind else []
+    sizes = [_row_lengths(store, shard) for shard in shards]
+    return seq_lens(np.concatenate(sizes).astype(np.int64)) if sizes else []
+
+
 def _row_lengths(store: Store, shard: ShardRecord) -> np.ndarray:
     """The length of every row of a shard: tokens, or characters."""
     import pyarrow.compute as pc
@@ -297,6 +321,15 @@ def _lengths_of(name: str, parts: Iterator[np.ndarray]) -> Lengths:
     places = np.searchsorted(EDGES, values, side="right") - 1
     counts = np.bincount(np.clip(places, 0, len(EDGES) - 2), minlength=len(EDGES) - 1)
     return Lengths(name, counts.tolist(), len(values), float(np.median(values)) if len(values) else 0.0)
+
+
+def _origins(store: Store, shards: Sequence[ShardRecord]) -> Counter[Origin]:
+    """How many rows come from where: recipe, teacher, licence."""
+    found: Counter[Origin] = Counter()
+    for shard in shards:
+        names = [name for name in ORIGIN_COLUMNS if name in store.columns(shard.key)]
+        found.update(origins(store.read(shard.key, names)) if names else {("", "", ""): shard.rows})
+    return found
 
 
 def _counts(store: Store, shards: Sequence[ShardRecord], column: str) -> Counter[str]:

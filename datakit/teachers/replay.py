@@ -7,6 +7,7 @@ The file is JSON lines, each with `text` and, to say what it answers:
     when       a piece of the prompt                                must be in the last message
     default    true                                                 answers whatever nothing else answers
     finish_reason                                                   default `stop`
+    tokens_in, tokens_out                                           what it cost when it was asked; default 0
 
 A request takes the first line with a fitting `when`; else, of the plain lines, the one at the request's own number;
 else the first `default`. So what a request gets depends on nothing but the request and the file. Where nothing is
@@ -59,7 +60,8 @@ class Replay:
         found = named or (queue[request.number] if request.number < len(queue) else rest)
         if found is None:
             return Reply("", "none")
-        return Reply(found["text"], found.get("finish_reason", "stop"))
+        tokens = int(found.get("tokens_in", 0)), int(found.get("tokens_out", 0))
+        return Reply(found["text"], found.get("finish_reason", "stop"), *tokens)
 
 
 def _texts(path: Path) -> list[str]:

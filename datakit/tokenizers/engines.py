@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datakit.canon import digest_file
 from datakit.errors import ConfigError, Problem
-from datakit.tokenizers.seam import Encoded, Spans, Tokenizer, encoded_from, interleaved
+from datakit.tokenizers.seam import Encoded, SpanLists, Tokenizer, encoded_from, encoded_stretches, mended
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from datakit.tokenizers.bytelevel import ByteLevel
 
 
 class HuggingFaceTokenizer(Tokenizer):
@@ -19,20 +27,102 @@ class HuggingFaceTokenizer(Tokenizer):
         backend.no_truncation()
         backend.no_padding()
         self._backend = backend
+        self._grown = False
         self.vocab_size = backend.get_vocab_size(with_added_tokens=True)
         added = backend.get_added_tokens_decoder()
         self.specials = {token.content: number for number, token in sorted(added.items()) if token.special}
         for name in self.named.values():
             if (number := backend.token_to_id(name)) is not None:
                 self.specials.setdefault(name, number)
+        self.plain_added = frozenset(token.content for token in added.values() if not token.special)
         self.adds_bos = self.bos_id is not None and backend.encode("a").ids[:1] == [self.bos_id]
+
+    def _added(self, name: str) -> int:
+        self._backend.add_special_tokens([name])
+        self.vocab_size = self._backend.get_vocab_size(with_added_tokens=True)
+        self._grown = True
+        return int(self._backend.token_to_id(name))
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer into a folder that `AutoTokenizer.from_pretrained` opens."""
+        super().save(folder)
+        if self._grown:
+            self._backend.save(str(folder / "tokenizer.json"))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of some ids, control tokens included."""
         return str(self._backend.decode(list(ids), skip_special_tokens=False))
 
-    def _encode(self, texts: Sequence[str], offsets: bool) -> Encoded:
-        return self._run(texts, offsets, literal=True)
+    @cached_property
+    def _pieces(self) -> ByteLevel | None:
+        """The fast way, if this is a byte-level BPE that it is exact for: also asked to agree on a probe."""
+        import numpy as np
+
+        from datakit.tokenizers.bytelevel import PROBE, ByteLevel, parsed, rules_of
+        from datakit.tokenizers.seam import text_column
+
+        files = [] if self._grown else [file for file in self._files if file.name == "tokenizer.json"]
+        whole = parsed(self._backend, *files)
+        rules = rules_of(whole)
+        if rules is None:
+            return None
+        fast, probe = ByteLevel(self._backend, whole, rules), text_column(PROBE)
+        found, foreign = fast.encode(probe, None, self.names, False)
+        wanted = self._by_library(probe, None, False)
+        agrees = [
+            np.array_equal(
+                found.ids[found.rows[n] : found.rows[n + 1]], wanted.ids[wanted.rows[n] : wanted.rows[n + 1]]
+            )
+            for n in range(len(PROBE))
+            if not foreign[n]
+        ]
+        return fast if all(agrees) else None
+
+    def _encode(self, texts: pa.LargeStringArray, contents: SpanLists | None, offsets: bool) -> Encoded:
+        import numpy as np
+        import pyarrow as pa
+
+        if self._pieces is None:
+            return self._by_library(texts, contents, offsets)
+        found, foreign = self._pieces.encode(texts, contents, self.names, offsets)
+        places = np.flatnonzero(foreign)
+        if not len(places):
+            return found
+        spans = None if contents is None else SpanLists.of(contents.lists(places.tolist()))
+        return mended(found, places, self._by_library(texts.take(pa.array(places)), spans, offsets))
+
+    def _by_library(self, texts: pa.LargeStringArray, contents: SpanLists | None, offsets: bool) -> Encoded:
+        """Whole texts, parsed by the library, unless a content spells a control token: then cut by hand."""
+        import numpy as np
+
+        told = texts.to_pylist()
+        if contents is None:
+            return self._run(told, offsets, literal=True)
+        cuts = [_controls(self._pattern, *one) for one in zip(told, contents.lists(range(len(told))), strict=True)]
+        found = self._run(told, offsets, literal=False)
+        places = np.array([n for n, (_, written) in enumerate(cuts) if written], np.int64)
+        if not len(places):
+            return found
+        by_hand = [self._by_hand(told[n], cuts[n][0], offsets) for n in places.tolist()]
+        pairs = [list(zip(one.starts.tolist(), one.ends.tolist(), strict=True)) for one in by_hand] if offsets else None
+        written = [cuts[n][1] for n in places.tolist()]
+        return mended(found, places, encoded_from([one.ids for one in by_hand], pairs, written))
+
+    def _by_hand(self, text: str, controls: list[tuple[int, int]], offsets: bool) -> Encoded:
+        """One text: what stands between control tokens is encoded as text."""
+        ids: list[int] = []
+        places: list[tuple[int, int]] = []
+        at = 0
+        for start, end in [*controls, (len(text), len(text))]:
+            if at < start:
+                one = self._run([text[at:start]], offsets, literal=True)
+                ids += one.ids.tolist()
+                places += zip((one.starts + at).tolist(), (one.ends + at).tolist(), strict=True)
+            if start < end:
+                ids.append(self.specials[text[start:end]])
+                places.append((start, end))
+            at = end
+        return encoded_from([ids], [places] if offsets else None)
 
     def _run(self, texts: Sequence[str], offsets: bool, *, literal: bool) -> Encoded:
         self._backend.encode_special_tokens = literal
@@ -40,19 +130,32 @@ class HuggingFaceTokenizer(Tokenizer):
         found = encode(list(texts), add_special_tokens=False)
         return encoded_from([one.ids for one in found], [one.offsets for one in found] if offsets else None)
 
-    def _encode_around(self, texts: Sequence[str], cuts: Sequence[tuple[Spans, bool]], offsets: bool) -> Encoded:
-        """Whole texts, parsed by the library, unless a content spells a control token: then cut by hand."""
-        spelled = [place for place, (_, written) in enumerate(cuts) if written]
-        if not spelled:
-            return self._run(texts, offsets, literal=False)
-        by_hand = super()._encode_around([texts[i] for i in spelled], [cuts[i] for i in spelled], offsets)
-        clean = [place for place, (_, written) in enumerate(cuts) if not written]
-        parsed = self._run([texts[i] for i in clean], offsets, literal=False)
-        return interleaved(len(texts), (clean, parsed), (spelled, by_hand))
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        names = sorted((name for name in self.specials if name), key=lambda name: (-len(name), name))
+        return re.compile("|".join(map(re.escape, names)) or r"(?!)")
+
+
+def _controls(
+    pattern: re.Pattern[str], text: str, contents: Sequence[tuple[int, int]]
+) -> tuple[list[tuple[int, int]], int]:
+    """Where control tokens stand outside the contents, and how many contents hold (a part of) the name of one."""
+    found, written = [], set()
+    for match in pattern.finditer(text):
+        start, end = match.span()
+        touched = [n for n, (a, b) in enumerate(contents) if start < b and a < end]
+        written |= set(touched)
+        if not touched:
+            found.append((start, end))
+    return found, len(written)
 
 
 class SentencePieceTokenizer(Tokenizer):
-    """A SentencePiece .model file used as it is; its leading ▁ comes with each text between control tokens."""
+    """A SentencePiece .model file used as it is; its leading ▁ comes with each text between control tokens.
+
+    Ids come from the library. So do offsets, unless the pieces spell the text as it stands (no normalisation, nothing
+    unknown), which their lengths show: then offsets are those lengths added up, five times as fast.
+    """
 
     def __init__(self, model: Path):
         from sentencepiece import SentencePieceProcessor
@@ -65,22 +168,93 @@ class SentencePieceTokenizer(Tokenizer):
         ids |= {"pad_token": self._model.pad_id(), "unk_token": self._model.unk_id()}
         named = {name: self._model.id_to_piece(number) for name, number in ids.items() if number >= 0}
         super().__init__(digest_file(model), named, None, (model,))
-        self.vocab_size = self._model.vocab_size()
+        self._own = self.vocab_size = self._model.vocab_size()
         self.specials = {
             self._model.id_to_piece(number): number
             for number in range(self.vocab_size)
             if self._model.is_control(number)
         }
 
+    def _added(self, name: str) -> int:
+        self.vocab_size += 1
+        return self.vocab_size - 1
+
+    def save(self, folder: Path) -> None:
+        """Write the model, and as tokenizer.json the same for `AutoTokenizer.from_pretrained`."""
+        from datakit.tokenizers.convert import save_converted
+
+        super().save(folder)
+        added = {name: number for name, number in self.specials.items() if number >= self._own}
+        save_converted(self._files[0], folder, self.named, added, self.chat_template)
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of some ids; control tokens have none."""
-        return str(self._model.decode([int(token) for token in ids]))
+        return str(self._model.decode([int(token) for token in ids if token < self._own]))
 
-    def _encode(self, texts: Sequence[str], offsets: bool) -> Encoded:
-        if offsets:
-            found = self._model.encode(list(texts), return_type="offset_mapping", num_threads=1)
-            return encoded_from([one["ids"] for one in found], [one["offsets"] for one in found])
-        return encoded_from(self._model.encode(list(texts), return_type="numpy", num_threads=1), None)
+    @cached_property
+    def _spelled(self) -> np.ndarray:
+        """Bytes of text that each piece stands for; 0 for unknown and control, which spell nothing."""
+        import numpy as np
+
+        sizes = np.zeros(self._own, np.int32)
+        for number in range(self._own):
+            if self._model.is_byte(number):
+                sizes[number] = 1
+            elif not self._model.is_control(number) and not self._model.is_unknown(number):
+                sizes[number] = len(self._model.id_to_piece(number).replace("▁", " ").encode())
+        return sizes
+
+    def _encode(self, texts: pa.LargeStringArray, contents: SpanLists | None, offsets: bool) -> Encoded:
+        from datakit.kernels.characters import buffers
+
+        places, data = buffers(texts)
+        work = self._with_sizes if offsets else self._ids
+        return encoded_stretches(places, data, contents, self.names, work, offsets)[0]
+
+    def _ids(self, data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, ...]:
+        import numpy as np
+
+        found = self._model.encode(_texts(data, starts, ends), return_type="numpy", num_threads=1)
+        counts = np.fromiter(map(len, found), np.int64, len(found))
+        ids = np.concatenate(found).astype(np.int32) if found else np.empty(0, np.int32)
+        return ids, np.zeros(len(ids), np.int32), counts
+
+    def _with_sizes(self, data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, ...]:
+        import numpy as np
+
+        ids, _, counts = self._ids(data, starts, ends)
+        sizes = self._spelled[ids]
+        rows = np.concatenate([[0], np.cumsum(counts)])
+        sums = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        extra = sums[rows[1:]] - sums[rows[:-1]] - (ends - starts)
+        firsts = np.minimum(rows[:-1], max(0, len(ids) - 1))
+        # The ▁ that the model puts before a text covers nothing of it.
+        prefixed = (extra == 1) & (counts > 0) & self._begins_with_blank[ids[firsts]] if len(ids) else extra == 1
+        sizes[firsts[prefixed]] -= 1
+        for place in np.flatnonzero((extra != 0) & ~prefixed).tolist():
+            text = bytes(data[starts[place] : ends[place]]).decode()
+            sizes[rows[place] : rows[place + 1]] = self._told_sizes(text)
+        return ids, sizes, counts
+
+    def _told_sizes(self, text: str) -> list[int]:
+        """Bytes of one text that its tokens cover, from the library's offsets; they add up to the text's."""
+        [one] = self._model.encode([text], return_type="offset_mapping", num_threads=1)
+        ends = [len(text[:end].encode()) for _, end in one["offsets"]]
+        ends = [max(ends[: n + 1]) for n in range(len(ends))]
+        if ends:
+            ends[-1] = len(text.encode())
+        return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+
+    @cached_property
+    def _begins_with_blank(self) -> np.ndarray:
+        import numpy as np
+
+        return np.array([self._model.id_to_piece(number).startswith("▁") for number in range(self._own)])
+
+
+def _texts(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> list[str]:
+    view = data.data
+    return [str(view[a:b], "utf-8") for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
 def tokenizer_problem(message: str, fix: str) -> ConfigError:

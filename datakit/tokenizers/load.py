@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,16 @@ _FILES = ("tokenizer*", "*.model", "vocab*", "merges.txt", "special_tokens_map.j
 _NAMES = ("bos_token", "eos_token", "pad_token", "unk_token")
 
 
-def load_tokenizer(spec: str, cache: Path) -> Tokenizer:
-    """Load a tokenizer by its spec (see the module's docstring); raises ConfigError with a remedy."""
+def load_tokenizer(spec: str, cache: Path, added: Sequence[str] = ()) -> Tokenizer:
+    """Load a tokenizer by its spec (see the module's docstring), with some control tokens added to its own; raises
+    ConfigError with a remedy."""
+    found = _loaded(spec, cache)
+    if added:
+        found.add(added)
+    return found
+
+
+def _loaded(spec: str, cache: Path) -> Tokenizer:
     path = _path_of(spec, cache)
     if path.is_dir():
         return _from_folder(path)
@@ -45,6 +53,15 @@ def tokenizer_identity(spec: str, cache: Path) -> str:
         return _file_identity(str(path), path.stat().st_size, path.stat().st_mtime_ns)
     files = _tokenizer_files(_path_of(spec, cache))
     return key_of([[file.name, digest_file(file)] for file in files])
+
+
+def embedding_rows(spec: str, cache: Path) -> int | None:
+    """How many tokens the model beside a tokenizer can look up; None where there is no model."""
+    if spec.startswith(TRAINED) or Path(spec).suffix in (".model", ".json"):
+        return None
+    settings = _read_settings(_path_of(spec, cache) / "config.json")
+    rows = settings.get("vocab_size", settings.get("text_config", {}).get("vocab_size"))
+    return rows if isinstance(rows, int) else None
 
 
 def trained_path(key: str, cache: Path) -> Path:

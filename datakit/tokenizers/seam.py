@@ -6,18 +6,78 @@ The exception are tokenizers that put a `▁` before the first word only; there 
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datakit.canon import key_of
+from datakit.errors import StageError
+
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
 Spans = Sequence[tuple[int, int]]
+FOREIGN = -2
+"""In `Names.ids`: a name that only the library handles (kernels/tokens.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpanLists:
+    """Character spans of some texts, end to end: text i has those from `rows[i]` to `rows[i + 1]`, in order."""
+
+    rows: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+
+    @classmethod
+    def of(cls, spans: Sequence[Spans]) -> SpanLists:
+        """From plain lists of (start, end)."""
+        import numpy as np
+
+        rows = np.zeros(len(spans) + 1, np.int64)
+        np.cumsum([len(one) for one in spans], out=rows[1:])
+        pairs = np.array([pair for one in spans for pair in one], np.int64).reshape(-1, 2)
+        return cls(rows, np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]))
+
+    @classmethod
+    def column(cls, column: pa.LargeListArray) -> SpanLists:
+        """From a column of lists of {start, end}; a null is an empty list."""
+        import numpy as np
+        import pyarrow.compute as pc
+
+        rows = np.zeros(len(column) + 1, np.int64)
+        np.cumsum(pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False), out=rows[1:])
+        pairs = column.flatten()
+        starts, ends = (pairs.field(name).to_numpy(zero_copy_only=False) for name in ("start", "end"))
+        return cls(rows, starts, ends)
+
+    @classmethod
+    def none(cls, texts: int) -> SpanLists:
+        """No span at all."""
+        import numpy as np
+
+        empty = np.empty(0, np.int64)
+        return cls(np.zeros(texts + 1, np.int64), empty, empty)
+
+    def lasts(self) -> np.ndarray:
+        """Where the last span of each text ends; -1 for a text without one."""
+        import numpy as np
+
+        found = np.full(len(self.rows) - 1, -1, np.int64)
+        some = self.rows[1:] > self.rows[:-1]
+        found[some] = self.ends[self.rows[1:][some] - 1]
+        return found
+
+    def lists(self, texts: Iterable[int]) -> list[list[tuple[int, int]]]:
+        """The spans of some texts as plain lists."""
+        return [
+            list(zip(self.starts[a:b].tolist(), self.ends[a:b].tolist(), strict=True))
+            for a, b in ((self.rows[n], self.rows[n + 1]) for n in texts)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +85,7 @@ class Encoded:
     """Tokens of some texts, end to end.
 
     Text i owns tokens `rows[i]:rows[i + 1]`. `starts` and `ends` are the characters a token covers (empty arrays if
-    offsets weren't asked for). Tokens that are parts of one character cover that character, or nothing at its place.
+    offsets weren't asked for). Tokens that are parts of one character cover that character.
     """
 
     rows: np.ndarray
@@ -36,6 +96,29 @@ class Encoded:
     """int64 characters."""
     ends: np.ndarray
     """int64 characters."""
+    written: np.ndarray
+    """How many contents of each text hold a special token's name, which is text there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names that are looked for in text, longest first, as bytes end to end, with their ids (or FOREIGN)."""
+
+    data: np.ndarray
+    borders: np.ndarray
+    ids: np.ndarray
+
+    @classmethod
+    def of(cls, ids: Mapping[str, int]) -> Names:
+        import numpy as np
+
+        # Longest first: a name may begin with another one.
+        names = sorted((name for name in ids if name), key=lambda name: (-len(name.encode()), name))
+        raw = [name.encode() for name in names]
+        borders = np.zeros(len(raw) + 1, np.int64)
+        np.cumsum([len(one) for one in raw], out=borders[1:])
+        numbers = np.array([ids[name] for name in names], np.int64)
+        return cls(np.frombuffer(b"".join(raw), np.uint8), borders, numbers)
 
 
 class Tokenizer:
@@ -49,6 +132,8 @@ class Tokenizer:
         self.chat_template = chat_template
         self.specials: dict[str, int] = {}
         """Text -> id of all control tokens."""
+        self.plain_added: frozenset[str] = frozenset()
+        """Added tokens that are no control tokens: the library finds them in every text."""
         self.adds_bos = False
         """Whether the tokenizer's own habit is to begin a text with BOS."""
         self._files = tuple(files)
@@ -73,126 +158,117 @@ class Tokenizer:
     def _id_of(self, name: str) -> int | None:
         return self.specials.get(self.named.get(name, ""))
 
+    @cached_property
+    def names(self) -> Names:
+        """The names of control tokens, and of added tokens that are none."""
+        return Names.of(dict.fromkeys(self.plain_added, FOREIGN) | self.specials)
+
+    def add(self, names: Sequence[str]) -> None:
+        """Give the tokenizer further control tokens; those that it has keep their ids."""
+        for name in names:
+            if name not in self.specials:
+                self.specials[name] = self._added(name)
+        self.fingerprint = key_of(self.fingerprint, list(names))
+
+    def _added(self, name: str) -> int:
+        """The id of a new control token."""
+        raise NotImplementedError
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of some ids, control tokens included where the library can show them."""
         raise NotImplementedError
 
     def save(self, folder: Path) -> None:
-        """Copy the tokenizer's files into a folder."""
+        """Write the tokenizer into a folder that `AutoTokenizer.from_pretrained` opens."""
         folder.mkdir(parents=True, exist_ok=True)
         for file in self._files:
             shutil.copyfile(file, folder / file.name)
 
     def encode_batch(
-        self, texts: Sequence[str], contents: Sequence[Spans] | None = None, *, offsets: bool = False
+        self,
+        texts: Sequence[str] | pa.LargeStringArray,
+        contents: Sequence[Spans] | SpanLists | None = None,
+        *,
+        offsets: bool = False,
     ) -> Encoded:
         """Encode texts, without BOS or EOS. `contents[i]`: the characters of text i that a person wrote.
 
         A special token's name is a control token only outside `contents`; without `contents` nowhere.
         """
-        if contents is None:
-            return self._encode(texts, offsets)
-        cuts = [self._controls(text, spans) for text, spans in zip(texts, contents, strict=True)]
-        return self._encode_around(texts, cuts, offsets)
+        spans = contents if contents is None or isinstance(contents, SpanLists) else SpanLists.of(contents)
+        return self._encode(text_column(texts), spans, offsets)
 
-    def _encode(self, texts: Sequence[str], offsets: bool) -> Encoded:
-        """Encode texts in which every special token's name is text."""
+    def _encode(self, texts: pa.LargeStringArray, contents: SpanLists | None, offsets: bool) -> Encoded:
         raise NotImplementedError
 
-    def _controls(self, text: str, contents: Spans) -> tuple[list[tuple[int, int]], bool]:
-        """Where control tokens stand, and whether contents hold (a part of) the name of one."""
-        found, written = [], False
-        for match in self._pattern.finditer(text):
-            start, end = match.span()
-            if any(start < b and a < end for a, b in contents):
-                written = True
-            else:
-                found.append((start, end))
-        return found, written
 
-    def _encode_around(self, texts: Sequence[str], cuts: Sequence[tuple[Spans, bool]], offsets: bool) -> Encoded:
-        """Encode the text between control tokens as text, and put the control tokens' ids between."""
-        segments: list[str] = []
-        plans: list[list[tuple[int, int, int | None]]] = []
-        for text, (controls, _) in zip(texts, cuts, strict=True):
-            plans.append(list(_pieces(text, controls, self.specials)))
-            segments += [text[a:b] for a, b, control in plans[-1] if control is None]
-        return _assembled(plans, self._encode(segments, offsets), offsets)
-
-    def spells_special(self, text: str) -> bool:
-        """Whether a text holds the name of a control token."""
-        return self._pattern.search(text) is not None
-
-    @property
-    def _pattern(self) -> re.Pattern[str]:
-        # Longest first: a name may begin with another one.
-        names = sorted((name for name in self.specials if name), key=lambda name: (-len(name), name))
-        return _compiled(tuple(names))
+Stretches = Callable[["np.ndarray", "np.ndarray", "np.ndarray"], "tuple[np.ndarray, ...]"]
+"""(data, starts, ends) -> ids of the stretches end to end, bytes that each covers, tokens of each stretch."""
 
 
-def encoded_from(ids: Sequence[Any], offsets: Sequence[Any] | None) -> Encoded:
+def encoded_stretches(
+    offsets: np.ndarray, data: np.ndarray, contents: SpanLists | None, names: Names, work: Stretches, places: bool
+) -> tuple[Encoded, np.ndarray]:
+    """Texts cut at control tokens, the text between encoded by `work`; and which texts hold a FOREIGN name."""
+    import numpy as np
+
+    from datakit.kernels.tokens import TEXT, covered, cut, joined
+
+    spans = contents or SpanLists.none(len(offsets) - 1)
+    starts, ends, controls, stretches, written, foreign = cut(
+        offsets, data, names.data, names.borders, names.ids, spans.rows, spans.starts, spans.ends, contents is not None
+    )  # fmt: skip
+    text = controls == TEXT
+    ids, sizes, tokens = work(data, starts[text], ends[text])
+    rows, ids, sizes = joined(starts, ends, controls, stretches, tokens, ids, sizes)
+    none = np.empty(0, np.int64)
+    begins, stops = covered(offsets, data, rows, sizes) if places else (none, none)
+    return Encoded(rows, ids, begins, stops, written), foreign
+
+
+def encoded_from(ids: Sequence[Any], offsets: Sequence[Any] | None, written: Sequence[int] | None = None) -> Encoded:
     """One Encoded of some texts' ids and (start, end) pairs."""
     import numpy as np
 
     rows = np.zeros(len(ids) + 1, np.int64)
     np.cumsum([len(one) for one in ids], out=rows[1:])
-    flat = np.concatenate([np.asarray(one, np.int32) for one in ids]) if ids else np.empty(0, np.int32)
+    flat = np.concatenate([np.asarray(one, np.int32) for one in ids]) if len(ids) else np.empty(0, np.int32)
+    counts = np.zeros(len(ids), np.int64) if written is None else np.asarray(written, np.int64)
     if offsets is None:
         none = np.empty(0, np.int64)
-        return Encoded(rows, flat, none, none)
+        return Encoded(rows, flat, none, none, counts)
     parts = [np.asarray(one, np.int64).reshape(-1, 2) for one in offsets]
     pairs = np.concatenate(parts) if parts else np.empty((0, 2), np.int64)
-    return Encoded(rows, flat, np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]))
+    return Encoded(rows, flat, np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]), counts)
 
 
-def interleaved(count: int, *parts: tuple[Sequence[int], Encoded]) -> Encoded:
-    """Texts encoded in several batches, back in their order."""
-    ids: list[Any] = [()] * count
-    places: list[Any] = [()] * count
-    offsets = False
-    for where, part in parts:
-        offsets = offsets or bool(len(part.starts))
-        for place, a, b in zip(where, part.rows[:-1], part.rows[1:], strict=True):
-            ids[place] = part.ids[a:b]
-            places[place] = list(zip(part.starts[a:b].tolist(), part.ends[a:b].tolist(), strict=True))
-    return encoded_from(ids, places if offsets else None)
+def mended(whole: Encoded, places: np.ndarray, other: Encoded) -> Encoded:
+    """`whole` with the texts at `places` taken from `other`, in order."""
+    import numpy as np
+
+    counts = np.diff(whole.rows)
+    counts[places] = np.diff(other.rows)
+    rows = np.concatenate([[0], np.cumsum(counts)])
+    take = np.repeat(whole.rows[:-1] - rows[:-1], counts) + np.arange(rows[-1])
+    for place, start in zip(places.tolist(), other.rows[:-1].tolist(), strict=True):
+        take[rows[place] : rows[place + 1]] = len(whole.ids) + start + np.arange(counts[place])
+    written = whole.written.copy()
+    written[places] = other.written
+    pairs = ((whole.ids, other.ids), (whole.starts, other.starts), (whole.ends, other.ends))
+    ids, starts, ends = (np.concatenate(pair)[take] if len(pair[0]) or len(pair[1]) else pair[0] for pair in pairs)
+    return Encoded(rows, ids, starts, ends, written)
 
 
-def _assembled(plans: Sequence[Sequence[tuple[int, int, int | None]]], segments: Encoded, offsets: bool) -> Encoded:
-    """Texts from their encoded segments and the control tokens between."""
-    ids: list[list[int]] = []
-    places: list[list[tuple[int, int]]] = []
-    at = 0
-    for plan in plans:
-        ids.append([])
-        places.append([])
-        for start, end, control in plan:
-            if control is not None:
-                ids[-1].append(control)
-                places[-1].append((start, end))
-                continue
-            a, b = segments.rows[at], segments.rows[at + 1]
-            at += 1
-            ids[-1] += segments.ids[a:b].tolist()
-            if offsets:
-                places[-1] += zip(
-                    (segments.starts[a:b] + start).tolist(), (segments.ends[a:b] + start).tolist(), strict=True
-                )
-    return encoded_from(ids, places if offsets else None)
+def text_column(texts: Sequence[str] | pa.Array) -> pa.LargeStringArray:
+    """Texts as an Arrow column; half a surrogate pair is no text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-
-def _pieces(text: str, controls: Spans, ids: Mapping[str, int]) -> Iterator[tuple[int, int, int | None]]:
-    """(start, end, None) for text between controls, (start, end, id) for a control."""
-    at = 0
-    for start, end in controls:
-        if at < start:
-            yield at, start, None
-        yield start, end, ids[text[start:end]]
-        at = end
-    if at < len(text):
-        yield at, len(text), None
-
-
-@lru_cache(maxsize=64)
-def _compiled(names: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, names)) or r"(?!)")
+    if isinstance(texts, pa.Array):
+        return pc.fill_null(texts, "") if texts.null_count else texts
+    try:
+        return pa.array(texts, pa.large_string())
+    except UnicodeEncodeError as error:
+        raise StageError(
+            "a text holds half a surrogate pair, which is no character", fix="read it with `ingest`, which mends it"
+        ) from error

@@ -1,103 +1,151 @@
-"""The adapter: put on a base before training, written as a folder in PEFT's layout after."""
+"""The adapter: put on a base before training, written as a folder in PEFT's layout after.
+
+`full` has no adapter: the model itself is trained and written as a folder that `AutoModelForCausalLM` opens.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from datakit.canon import digest_file
-from datakit.errors import ConfigError, Problem
 from datakit_lora.config import LoraSettings
+from datakit_lora.methods import peft_config, train_all
+from datakit_lora.starts import MUTATED, as_plain_adapter, start_from_activations, start_from_lost_bits, start_of
 
-WEIGHTS = "adapter_model.safetensors"
+WEIGHTS = ("adapter_model.safetensors", "model.safetensors")
 
 
-def with_adapter(model: Any, config: LoraSettings) -> Any:
-    """A PEFT model: the frozen base with a fresh LoRA (B is zero, A is drawn from the seed)."""
-    from peft import LoraConfig, get_peft_model
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """A base with something to train on it."""
 
+    model: Any
+    """A PEFT model; with `full` the base itself."""
+    start: dict[str, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+    """What is taken off again when the adapter is written (see starts.py); empty for most."""
+
+
+def with_adapter(
+    model: Any, tokenizer: Any, config: LoraSettings, *, folder: Path, probe: Callable[[], object]
+) -> Adapted:
+    """The frozen base with a fresh adapter, drawn from the seed; `probe` runs some rows through the base's layers."""
+    from peft import get_peft_model
+
+    torch.manual_seed(config.seed)
+    if config.method == "full":
+        train_all(model, config)
+        return Adapted(model)
     # PEFT's prepare_model_for_kbit_training is left out on purpose: it copies embeddings and head to float32.
     for weight in model.parameters():
         weight.requires_grad_(False)
-    torch.manual_seed(config.seed)
-    settings = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=config.rank,
-        lora_alpha=int(config.alpha) if config.alpha.is_integer() else config.alpha,  # type: ignore[arg-type]
-        lora_dropout=config.dropout,
-        target_modules=_targets(model, config),
-        layers_to_transform=_layers(model, config),
-    )
-    with renamed_in_transformers():
-        return get_peft_model(model, settings)
+    with hushed():
+        adapted = get_peft_model(model, peft_config(model, tokenizer, config))
+    _in_float32(adapted)
+    if config.init == "eva":
+        start_from_activations(adapted, probe)
+    if config.init == "loftq":
+        start_from_lost_bits(adapted, folder)
+    return Adapted(adapted, start_of(adapted) if config.init in MUTATED else {})
+
+
+def _in_float32(model: Any) -> None:
+    """What is trained is float32 whatever the base is: in bfloat16 small steps would round to nothing.
+
+    PEFT sees to that for LoRA alone.
+    """
+    for weight in model.parameters():
+        if weight.requires_grad and weight.dtype != torch.float32:
+            weight.data = weight.data.float()
+
+
+HUSHED = (
+    # PEFT 0.21 about a name of transformers 5.23.
+    "`is_gradient_checkpointing` is deprecated",
+    # A head that shares its matrix is copied on purpose, and merging unties it; embeddings and head move together.
+    "Model has `tie_word_embeddings=True`",
+    "You have requested `ensure_weight_tying`",
+    # A norm layer is copied whole, whatever it is.
+    "Unsupported layer type",
+    # The way back to a plain adapter is our own.
+    "Using Rank-Stabilized LoRA with rank_pattern",
+    # Of a single prompt behind virtual tokens, positions are what PEFT counts anyway.
+    "Position ids are not supported for parameter efficient tuning",
+)
+"""Beginnings of PEFT's warnings that nobody can act on here."""
 
 
 @contextmanager
-def renamed_in_transformers() -> Iterator[None]:
-    """Hushes one warning: PEFT 0.21 still reads a property that transformers 5.23 renamed."""
+def hushed() -> Iterator[None]:
+    """Those warnings off."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+        for beginning in HUSHED:
+            warnings.filterwarnings("ignore", message=re.escape(beginning))
         yield
 
 
-def linear_names(model: Any) -> list[str]:
-    """The names of the linear layers inside the model (q_proj, ...), without the output layer; 4-bit ones too."""
-    head = model.get_output_embeddings()
-    inside = (name for name, part in model.named_modules() if isinstance(part, torch.nn.Linear) and part is not head)
-    return sorted({name.rpartition(".")[2] for name in inside})
+def write_adapter(
+    out: Path, adapted: Adapted, tokenizer: Any, *, opens_as: str, files: dict[str, str]
+) -> dict[str, str]:
+    """Write the folder: all files beside it first, then renamed one by one, the weights last. {name: digest}.
 
-
-def _targets(model: Any, config: LoraSettings) -> list[str]:
-    """The names of the layers to adapt. PEFT takes `all-linear` too, but not together with a choice of layers."""
-    known, asked = linear_names(model), config.target_modules
-    if asked == "all-linear":
-        return known
-    names = [asked] if isinstance(asked, str) else list(asked)
-    if missing := sorted(set(names) - set(known)):
-        fix = f"this base has: all-linear, {', '.join(known)}"
-        raise ConfigError(
-            (Problem("train.target_modules", f"the base has no layers called {', '.join(missing)}", fix),)
-        )
-    return names
-
-
-def _layers(model: Any, config: LoraSettings) -> list[int] | None:
-    layers = int(model.config.num_hidden_layers)
-    if not config.top_layers:
-        return None
-    if config.top_layers > layers:
-        raise ConfigError((Problem("train.top_layers", f"the base has {layers} layers", f"give {layers} or less"),))
-    return list(range(layers - config.top_layers, layers))
-
-
-def write_adapter(out: Path, model: Any, tokenizer: Any, *, opens_as: str, card: str) -> dict[str, str]:
-    """Write the folder: all files beside it first, then renamed one by one, the weights last. {name: digest}."""
+    `files` are texts to write with it: name -> content.
+    """
     making = out / ".making"
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
-    model.peft_config["default"].base_model_name_or_path = opens_as
-    # "auto" would ask the hub for the base's config, to find out whether embeddings were resized; they never are.
-    model.save_pretrained(making, save_embedding_layers=False)
-    _settle(making / "adapter_config.json")
+    _save(making, adapted, opens_as)
     tokenizer.save_pretrained(making)
-    (making / "README.md").write_text(card, encoding="utf-8")
-    names = sorted((file.name for file in making.iterdir()), key=lambda name: (name == WEIGHTS, name))
+    for name, text in files.items():
+        (making / name).write_text(text, encoding="utf-8")
+    names = sorted((file.name for file in making.iterdir()), key=lambda name: (name in WEIGHTS, name))
     for name in names:
         os.replace(making / name, out / name)
     shutil.rmtree(making)
     return {name: digest_file(out / name) for name in sorted(names)}
 
 
+def _save(folder: Path, adapted: Adapted, opens_as: str) -> None:
+    if not hasattr(adapted.model, "peft_config"):
+        adapted.model.save_pretrained(folder)
+        return
+    config = adapted.model.peft_config["default"]
+    config.base_model_name_or_path = opens_as
+    if adapted.start:
+        _save_plain(folder, adapted)
+    else:
+        with hushed():
+            # "auto" would ask the hub for the base's config, to find out whether embeddings were resized; never so.
+            adapted.model.save_pretrained(folder, save_embedding_layers=False)
+    _settle(folder / "adapter_config.json")
+
+
+def _save_plain(folder: Path, adapted: Adapted) -> None:
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    with hushed():
+        state = get_peft_model_state_dict(adapted.model, save_embedding_layers=False)
+    state, config = as_plain_adapter(state, adapted.model.peft_config["default"], adapted.start)
+    config.inference_mode = True
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / WEIGHTS[0], {"format": "pt"})
+    config.save_pretrained(folder)
+
+
 def _settle(path: Path) -> None:
     """PEFT writes sets in whatever order they come: sort them, so that equal runs write equal bytes."""
     settings = json.loads(path.read_text(encoding="utf-8"))
-    settings["target_modules"] = sorted(settings["target_modules"])
+    for name in ("target_modules", "feedforward_modules"):
+        if isinstance(settings.get(name), list):
+            settings[name] = sorted(settings[name])
     path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -9,7 +9,8 @@ document that learns nothing rounds the line up (see ROUND).
     row B   [doc 3 .......][pad.......]         positions      0 1 2 ...   0 1 2 ..  0 1 2 ...
 
 `targets[i]` is the token to be predicted after token i, -100 where nothing is learned; the last token of a document
-predicts nothing, so no document learns to predict the next one's first token.
+predicts nothing, so no document learns to predict the next one's first token. Methods that learn virtual tokens get
+places for them before each document (VIRTUAL), so packed rows mean the same to them as rows apart.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datakit.canon import key_of
 from datakit.errors import TrainError
@@ -34,12 +35,22 @@ ROUND = 64
 it has not seen (oneDNN: 0.35 s of a 3 s step on SmolLM2); filling costs 3 % and leaves a handful of sizes."""
 
 
+VIRTUAL = -1
+"""Stands in `input_ids` where a virtual token goes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One document of a packed row, as it is trained on: int64 arrays of equal length."""
 
     input_ids: np.ndarray
     targets: np.ndarray
+    id: str = ""
+
+    @property
+    def supervised(self) -> int:
+        """Tokens that are learned."""
+        return int((self.targets != IGNORED).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +65,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One micro-batch: int64 arrays of n tokens, and the lengths of the documents they are made of."""
+    """One micro-batch of n tokens: int64 arrays, and the lengths of the documents they are made of."""
 
     input_ids: np.ndarray
-    targets: np.ndarray
     position_ids: np.ndarray
+    learned: np.ndarray
+    """Places [m] of the tokens after which something is learned; found here, where looking costs no device a stop."""
+    wanted: np.ndarray
+    """What is learned there [m]."""
+    owner: np.ndarray
+    """Which document that is [m], counted over the whole micro-batch."""
     lengths: tuple[int, ...]
     slots: int
     real: int
@@ -82,42 +98,76 @@ def read_rows(table: pa.Table) -> list[Row]:
     ]
 
 
-def _row(ids: np.ndarray, labels: np.ndarray, positions: np.ndarray, spans: Sequence[dict[str, int]]) -> Row:
+def _row(ids: np.ndarray, labels: np.ndarray, positions: np.ndarray, spans: Sequence[dict[str, Any]]) -> Row:
     import numpy as np
 
     # A document begins wherever positions don't count on by one.
     begins = np.flatnonzero(np.diff(positions, prepend=-2) != 1) if len(ids) else np.zeros(0, np.int64)
-    pieces = []
-    for begin, end in zip(begins, [*begins[1:], len(ids)], strict=True):
-        targets = np.append(labels[begin + 1 : end], IGNORED)
-        learned = np.flatnonzero(targets != IGNORED)
-        if len(learned):
-            keep = int(learned[-1]) + 1
-            pieces.append(Piece(ids[begin : begin + keep], targets[:keep]))
+    named = {span["start"]: str(span["id"]) for span in spans}
+    pieces = [
+        piece
+        for begin, end in zip(begins, [*begins[1:], len(ids)], strict=True)
+        if (piece := piece_of(ids[begin:end], labels[begin:end], named.get(int(begin), "")))
+    ]
     real = sum(span["length"] for span in spans) if spans else len(ids)
-    supervised = sum(int((piece.targets != IGNORED).sum()) for piece in pieces)
-    return Row(tuple(pieces), len(ids), real, supervised)
+    return Row(tuple(pieces), len(ids), real, sum(piece.supervised for piece in pieces))
 
 
-def lay_out(rows: Sequence[Row]) -> Batch:
-    """The micro-batch made of some rows."""
+def piece_of(ids: np.ndarray, labels: np.ndarray, id: str) -> Piece | None:
+    """A document as it is trained on; None if it has nothing to learn."""
+    import numpy as np
+
+    targets = np.append(labels[1:], IGNORED)
+    learned = np.flatnonzero(targets != IGNORED)
+    if not len(learned):
+        return None
+    keep = int(learned[-1]) + 1
+    return Piece(ids[:keep], targets[:keep], id)
+
+
+def lay_out(rows: Sequence[Row], virtual: int = 0) -> Batch:
+    """The micro-batch made of some rows, with so many places for virtual tokens before each document."""
     import numpy as np
 
     pieces = [piece for row in rows for piece in row.pieces]
-    filler = -sum(len(piece.input_ids) for piece in pieces) % ROUND
+    filler = -sum(len(piece.input_ids) + virtual for piece in pieces) % ROUND
+    places, goals = np.full(virtual, VIRTUAL, np.int64), np.full(virtual, IGNORED, np.int64)
+    ids = [part for piece in pieces for part in (places, piece.input_ids)]
+    targets = [part for piece in pieces for part in (goals, piece.targets)]
+    lengths = [len(piece.input_ids) + virtual for piece in pieces]
     if filler or not pieces:
-        filler = filler or ROUND
-        pieces.append(Piece(np.zeros(filler, np.int64), np.full(filler, IGNORED, np.int64)))
-    lengths = tuple(len(piece.input_ids) for piece in pieces)
+        lengths.append(filler or ROUND)
+        ids.append(np.zeros(lengths[-1], np.int64))
+        targets.append(np.full(lengths[-1], IGNORED, np.int64))
+    line = np.concatenate(targets)
+    learned = np.flatnonzero(line != IGNORED)
     return Batch(
-        np.concatenate([piece.input_ids for piece in pieces]),
-        np.concatenate([piece.targets for piece in pieces]),
+        np.concatenate(ids),
         np.concatenate([np.arange(length) for length in lengths]),
-        lengths,
+        learned,
+        line[learned],
+        np.repeat(np.arange(len(lengths)), lengths)[learned],
+        tuple(lengths),
         sum(row.slots for row in rows),
         sum(row.real for row in rows),
         sum(row.supervised for row in rows),
     )
+
+
+def halves(rows: Sequence[Row]) -> list[list[Row]]:
+    """A micro-batch in two of about equal size: by rows, or a single row by its documents; one part if it is one."""
+    if len(rows) > 1:
+        middle = len(rows) // 2
+        return [list(rows[:middle]), list(rows[middle:])]
+    [row] = rows
+    middle = len(row.pieces) // 2
+    parts = [row.pieces[:middle], row.pieces[middle:]]
+    return [[_part(row, pieces)] for pieces in parts if pieces]
+
+
+def _part(row: Row, pieces: tuple[Piece, ...]) -> Row:
+    tokens = sum(len(piece.input_ids) for piece in pieces)
+    return Row(pieces, tokens, tokens, sum(piece.supervised for piece in pieces))
 
 
 @dataclass(frozen=True, slots=True)

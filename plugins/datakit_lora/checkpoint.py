@@ -4,9 +4,10 @@
                                   state.json           step, losses so far, and the identity of the run
 
 A run is a pure function of its settings, its rows and its base, so the order of rows needs no state of its own: the
-step is enough. A checkpoint folder is written under another name, synced and renamed; the newest two are kept, and a
-damaged newest one gives way to the one before it. A checkpoint of another run (other settings, dataset, base or number
-of threads) is refused with the names of what differs: going on from it would be neither run.
+step is enough. A checkpoint folder is written under another name, synced and renamed, so a full disk or a kill costs
+that checkpoint only; the newest few are kept and the best evaluation's, and a damaged newest one gives way to the one
+before it, which is said. A checkpoint of another run (other settings, dataset, base or number of threads) is refused
+with what differs, field by field: going on from it would be neither run.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,8 @@ from safetensors.torch import load_file, save
 from datakit.canon import canonical, digest_bytes
 from datakit.errors import TrainError
 
-KEPT = 2
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+SCALAR = "scalar."
+"""Begins the name of what an optimiser holds as a plain number (bitsandbytes' step)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +39,59 @@ class Trained:
     optimizer: torch.optim.Optimizer
 
 
-def save_checkpoint(
-    folder: Path, step: int, trained: Trained, progress: dict[str, Any], identity: dict[str, Any]
-) -> None:
-    """Write the checkpoint of a finished step and forget all but the newest."""
-    data = save(_tensors(trained))
-    state = {"step": step, "digest": digest_bytes(data), "progress": progress, "identity": identity}
-    whole, making = folder / f"step-{step:08d}", folder / ".making"
-    shutil.rmtree(making, ignore_errors=True)
-    making.mkdir(parents=True)
-    _write(making / "state.safetensors", data)
-    _write(making / "state.json", canonical(state))
-    if whole.exists():
-        shutil.rmtree(whole)
-    os.rename(making, whole)
-    for old in sorted(folder.glob("step-*"))[:-KEPT]:
-        shutil.rmtree(old)
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where the checkpoints of a run lie, which run it is, and how many stay."""
+
+    folder: Path
+    identity: dict[str, Any]
+    keep: int = 2
+
+    def save(self, step: int, trained: Trained, progress: dict[str, Any], best: int | None = None) -> None:
+        """Write the checkpoint of a finished step and forget all but the newest and the best."""
+        data = save(_tensors(trained))
+        state = {"step": step, "digest": digest_bytes(data), "progress": progress, "identity": self.identity}
+        whole, making = self.folder / _name(step), self.folder / ".making"
+        shutil.rmtree(making, ignore_errors=True)
+        try:
+            making.mkdir(parents=True)
+            _write(making / "state.safetensors", data)
+            _write(making / "state.json", canonical(state))
+        except OSError:
+            shutil.rmtree(making, ignore_errors=True)
+            raise
+        if whole.exists():
+            shutil.rmtree(whole)
+        os.rename(making, whole)
+        for old in sorted(self.folder.glob("step-*"))[: -self.keep]:
+            if best is None or old.name != _name(best):
+                shutil.rmtree(old)
+
+    def load(self, trained: Trained, tell: Callable[[str], None]) -> tuple[int, dict[str, Any]] | None:
+        """Restore the newest whole checkpoint into `trained`; (step, progress), or None if there is none."""
+        for place in sorted(self.folder.glob("step-*"), reverse=True):
+            state = _state(place)
+            if state is None:
+                tell(f"the checkpoint {place.name} is damaged: going on from the one before it")
+                continue
+            _refuse_other_run(state["identity"], self.identity, self.folder)
+            _restore(load_file(place / "state.safetensors"), trained)
+            return state["step"], state["progress"]
+        return None
+
+    def weights(self, step: int, trained: Trained) -> bool:
+        """Put the weights of a kept checkpoint, without its optimiser, into `trained`; False if it is not there."""
+        place = self.folder / _name(step)
+        if _state(place) is None:
+            return False
+        tensors = load_file(place / "state.safetensors")
+        for name, weight in trained.weights.items():
+            weight.data.copy_(tensors[f"weight.{name}"])
+        return True
 
 
-def load_checkpoint(folder: Path, trained: Trained, identity: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
-    """Restore the newest whole checkpoint into `trained`; (step, progress), or None if there is none."""
-    for place in sorted(folder.glob("step-*"), reverse=True):
-        state = _state(place)
-        if state is None:
-            continue
-        _refuse_other_run(state["identity"], identity, folder)
-        _restore(load_file(place / "state.safetensors"), trained)
-        return state["step"], state["progress"]
-    return None
+def _name(step: int) -> str:
+    return f"step-{step:08d}"
 
 
 def forget_checkpoints(folder: Path) -> None:
@@ -99,9 +126,13 @@ def _tensors(trained: Trained) -> dict[str, torch.Tensor]:
         tensors["random.cuda"] = torch.cuda.get_rng_state()
     for name, weight in trained.weights.items():
         tensors[f"weight.{name}"] = weight.detach().contiguous()
-        moments = trained.optimizer.state[weight]
-        tensors |= {f"{moment}.{name}": moments[moment].contiguous() for moment in MOMENTS}
-    return tensors
+        for moment, value in trained.optimizer.state[weight].items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"{moment}:{name}"] = value.contiguous()
+            else:
+                tensors[f"{SCALAR}{moment}:{name}"] = torch.tensor(value)
+    # bitsandbytes hands one table out to all weights; safetensors wants each tensor once.
+    return {name: tensor.clone() if ":" in name else tensor for name, tensor in tensors.items()}
 
 
 def _restore(tensors: dict[str, torch.Tensor], trained: Trained) -> None:
@@ -111,9 +142,16 @@ def _restore(tensors: dict[str, torch.Tensor], trained: Trained) -> None:
             torch.cuda.set_rng_state(tensors["random.cuda"])
         for name, weight in trained.weights.items():
             weight.data.copy_(tensors[f"weight.{name}"])
-            kept = {moment: tensors[f"{moment}.{name}"] for moment in MOMENTS}
-            moved = {moment: value if moment == "step" else value.to(weight.device) for moment, value in kept.items()}
-            trained.optimizer.state[weight] = moved
+        named = trained.weights
+        for key, value in tensors.items():
+            moment, colon, name = key.partition(":")
+            if not colon:
+                continue
+            kept = trained.optimizer.state[named[name]]
+            if moment.startswith(SCALAR):
+                kept[moment.removeprefix(SCALAR)] = value.item()
+            else:
+                kept[moment] = value if moment == "step" else value.to(named[name].device)
     except (KeyError, RuntimeError, SafetensorError) as error:
         fix = "delete the folder checkpoints beside the adapter to begin anew"
         raise TrainError("the checkpoint doesn't fit this adapter", fix=fix) from error

@@ -12,23 +12,35 @@ from datakit.manifests import DatasetManifest
 from datakit.models import base_settings, find_base
 from datakit_lora.batches import Row
 from datakit_lora.config import LoraSettings
+from datakit_lora.journal import missing_loggers
 
+KINDS = {
+    "sft": ("packed", "end the pipeline with `template`, `tokenize` and `pack`"),
+    "dpo": ("example", "end the pipeline before `template`, with rows that have `chosen` and `rejected`"),
+}
+"""What an objective trains on, and how to get there."""
 SAME_TOKENIZER = "set `tokenizer` of the stages `template` and `tokenize` to the base of `train`"
 
 
 def problems_of(dataset: DatasetManifest, config: LoraSettings) -> list[Problem]:
     """Every problem that can be seen from the manifest, the settings and the base's config.json (milliseconds)."""
-    problems = []
-    if dataset.kind != "packed":
-        fix = "end the pipeline with `template`, `tokenize` and `pack`"
-        problems.append(Problem("train", f"`lora` trains on packed rows, {dataset.ref} holds {dataset.kind} rows", fix))
+    problems = missing_loggers(config)
+    wanted, fix = KINDS[config.objective]
+    if dataset.kind != wanted:
+        told = f"objective: {config.objective} trains on {wanted} rows, {dataset.ref} holds {dataset.kind} rows"
+        problems.append(Problem("train", told, fix))
     elif dataset.rows == 0:
         problems.append(Problem("train", f"{dataset.ref} has no rows", "its report says which stage dropped them"))
-    if config.method == "qlora" and importlib.util.find_spec("bitsandbytes") is None:
-        problems.append(Problem("train.method", "`qlora` needs the package bitsandbytes", "pip install bitsandbytes"))
+    needs_bits = config.method == "qlora" or config.optimizer != "adamw"
+    if needs_bits and importlib.util.find_spec("bitsandbytes") is None:
+        told = "4-bit weights and 8-bit optimisers need the package bitsandbytes"
+        problems.append(Problem("train.method", told, "pip install bitsandbytes"))
     try:
         found = find_base(config.base)
         known = base_settings(found.path) if found.kind == "folder" else {}
+        if found.kind == "folder" and not any(found.path.glob("*.safetensors")):
+            fix = "save it again with `save_pretrained`"
+            problems.append(Problem("train.base", f"the base {config.base!r} has no .safetensors weights", fix))
     except ConfigError as error:
         return [*problems, *(Problem("train.base", problem.message, problem.fix) for problem in error.problems)]
     return problems + _size_problems(dataset, known)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from datakit.errors import ConfigError, Problem
-from datakit.models import DType
+from datakit.models import DType, FourBit
 from datakit_lora.config import LoraSettings
 
 
@@ -36,6 +36,11 @@ def choose_dtype(config: LoraSettings) -> DType:
     return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
 
 
+def four_bit(config: LoraSettings) -> FourBit | None:
+    """How the base is held in 4 bits; None: it is not."""
+    return FourBit(config.four_bit, config.double_quant) if config.method == "qlora" else None
+
+
 @contextmanager
 def computing_in(dtype: str, model: Any) -> Iterator[None]:
     """The number type of a PEFT model's forward pass: float32 adapters on a bfloat16 base compute in bfloat16."""
@@ -45,7 +50,9 @@ def computing_in(dtype: str, model: Any) -> Iterator[None]:
         if dtype == "bfloat16":
             stack.enter_context(torch.autocast(model.device.type, torch.bfloat16))
             # Autocast does the casting; PEFT would copy every input to float32 (20 % of peak memory: AgileRL#623).
-            stack.enter_context(disable_input_dtype_casting(model))
+            # PEFT knows the switch for LoRA's layers alone.
+            if str(getattr(model, "peft_type", "")).endswith("LORA"):
+                stack.enter_context(disable_input_dtype_casting(model))
         yield
 
 

@@ -26,11 +26,16 @@ BENCHES = (
     ("pii", "bench_pii", ["--presidio"], ()),
     ("pii accuracy", "bench_pii_accuracy", ["--presidio"], ()),
     ("names", "bench_pii_names", [], ()),
+    ("mine", "bench_mine", [], ()),
+    ("novelty", "bench_novelty", [], (SHARED.parent / "data" / "gsm8k_train.jsonl",)),
     ("select", "bench_select", [], ()),
+    ("teacher", "bench_teacher", [], ()),
     ("tokens", "bench_tokens", [], ()),
+    ("pack", "bench_pack", ["--peer"], ()),
     ("train", "bench_train", [], ()),
     ("crash", "bench_crash", [], ()),
     ("frame", "bench_frame", [], ()),
+    ("methods", "bench_methods", [], ()),
 )
 
 

@@ -5,7 +5,8 @@
 The profile `datatrove` does what datatrove's four filters do (Gopher repetition and quality, C4 without the rule on
 terminal punctuation, FineWeb), so both get the same documents in memory and nothing else is timed. datatrove's words
 come from a trivial regex: its own tokenizers take several times as long. `general` is what datakit does by default:
-more signals, Korean ones among them.
+more signals, Korean ones among them; the goal for the ratio is held to it. The parity profile tells every rule that
+fails of every document (nearly all Korean ones), where datatrove stops at the first.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ def measure(path: Path, repeat: int) -> dict[str, Any]:
         "datakit_cpu_s": round(own, 3),
         "ratio": round(peer["cpu_s"] / own, 1),
         "general_cpu_s": round(general, 3),
+        "general_ratio": round(peer["cpu_s"] / general, 1),
         "general_ms_per_mb": round(general / size * 1000, 1),
     }
 
@@ -89,9 +91,11 @@ def main() -> int:
         )
         for rule, share in found["agreement"].items():
             print(f"  {rule:32} {share:8.3%}  fails {found['fails'].get(rule, '')}")
-        print(f"datatrove {found['datatrove_cpu_s']} CPU s, datakit {found['datakit_cpu_s']}: {found['ratio']} times")
-        print(f"datakit, default rules: {found['general_cpu_s']} CPU s, {found['general_ms_per_mb']} ms a MB")
-    return int(min(found["agreement"].values()) < LEAST_AGREEMENT or found["ratio"] < LEAST_RATIO)
+        told = f"{found['datakit_cpu_s']}: {found['ratio']} times"
+        print(f"datatrove {found['datatrove_cpu_s']} CPU s, datakit's profile `datatrove` {told}")
+        told = f"{found['general_cpu_s']} CPU s, {found['general_ms_per_mb']} ms a MB: {found['general_ratio']} times"
+        print(f"datakit, all signals and its default rules: {told}")
+    return int(min(found["agreement"].values()) < LEAST_AGREEMENT or found["general_ratio"] < LEAST_RATIO)
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ ENGLISH = (
 
 def cosines(pairs: list[tuple[str, str, bool]]) -> tuple[np.ndarray, np.ndarray, float]:
     """The cosine of each pair as the stage computes it, whether people call it the same, CPU seconds a text."""
+    from datakit.embedder import load_embedder
     from datakit.kernels.likeness import lengths, rounded
-    from datakit.stages.semantic import load_embedder
 
     embed = load_embedder()
     texts = sorted({text for one, other, _ in pairs for text in (one, other)})

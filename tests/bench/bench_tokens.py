@@ -1,10 +1,13 @@
-"""Tokenizing and packing, timed in CPU seconds of one core; answers are checked before times are printed.
+"""Tokenizing, templates and packing beside the peers, in CPU seconds; answers are checked before times are printed.
 
-    python -m tests.bench.bench_tokens [--megabytes 8] [--rows 200000]
+    python -m tests.bench.bench_tokens [--megabytes 38] [--chats 100000] [--rows 200000]
 
-Text: ../shared/bench (Korean and English documentation). Lengths: drawn like Alpaca's (log-normal, median 134 tokens).
-Peers on the same kind of data: `tokenizers` encode_batch 1.5 MB/s a core, sentencepiece 3.5; TRL 1.16 packs 200k rows
+Text: ../shared/bench (Korean and English documentation) through datasets.map(num_proc=2) with the same tokenizer and
+through `tokenize`, by Qwen 2.5's and SmolLM2's byte-level BPE and by a SentencePiece model of each type; the ids must
+be equal. Chats: rows of gsm8k, through TRL's SFTTrainer up to its first step and through template, tokenize and pack;
+the sequences must be equal. Lengths to pack: drawn like Alpaca's (log-normal, median 134 tokens); TRL packs 200k rows
 in 4.5 s at 98.99 % (2,048) and 4.6 s at 96.07 % (8,192) by default, in 3.9 s and 5.0 s at 99.96 % in one batch.
+CPU seconds are those of all processes: wall time says little on a machine that others use.
 """
 
 from __future__ import annotations
@@ -13,14 +16,17 @@ import argparse
 import gzip
 import json
 import os
+import resource
+import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+
+from datakit.schemas import table_from_rows
+from tests.bench.peers import run_peer
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -48,93 +54,123 @@ def texts_of(megabytes: float) -> list[str]:
     return texts
 
 
-def encode_all(tokenizer: Any, texts: list[str], offsets: bool) -> list[Any]:
-    return [tokenizer.encode_batch(texts[a : a + 256], offsets=offsets) for a in range(0, len(texts), 256)]
+def cpu_seconds() -> float:
+    """Of this process and its children."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
-def bench_tokenize(texts: list[str]) -> None:
+def tokenizers_in(room: Path, texts: list[str]) -> dict[str, Path]:
+    """Name -> tokenizer.json or .model file: two of known models, two trained on a tenth of the texts."""
     from datakit.cache import cache_folder
+    from datakit.models import tokenizer_folder
+    from datakit.tokenizers import train_sentencepiece
+
+    run_peer("qwen", "qwen_tokenizer.py", str(room / "qwen"))
+    found = {"qwen2.5": room / "qwen" / "tokenizer.json", "smollm2": tokenizer_folder("smollm2", cache_folder())}
+    for kind in ("bpe", "unigram"):
+        found[f"sentencepiece {kind}"] = room / f"{kind}.model"
+        lines = [text for row in texts[::10] for text in row.splitlines() if text.strip()]
+        model = train_sentencepiece((line[:4000] for line in lines), vocab_size=16000, model_type=kind)
+        found[f"sentencepiece {kind}"].write_bytes(model)
+    return found
+
+
+def bench_tokenize(texts: list[str], workers: int) -> None:
+    """Each tokenizer beside datasets.map with two processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        room = Path(folder)
+        with (room / "corpus.jsonl").open("w", encoding="utf-8") as out:
+            out.writelines(json.dumps({"text": text}) + "\n" for text in texts)
+        for name, path in tokenizers_in(room, texts).items():
+            beside_datasets_map(name, path, room, texts, workers)
+
+
+def beside_datasets_map(name: str, path: Path, room: Path, texts: list[str], workers: int) -> None:
+    from datakit.executors import Processes, Serial
     from datakit.runner import apply
     from datakit.stages.tokenize import Tokenize
-    from datakit.tokenizers import load_tokenizer
 
     size = sum(len(text.encode()) for text in texts) / 1e6
-    model = SHARED / "data" / "stories260k" / "tokenizer.model"
-    for spec in ("smollm2", str(model)):
-        tokenizer = load_tokenizer(spec, cache_folder())
-        for start in range(min(len(texts), 50)):
-            alone = tokenizer.encode_batch([texts[start]]).ids
-            assert tokenizer.decode(alone.tolist()).strip() == texts[start].strip() or spec != "smollm2"
-        name = Path(spec).name
-        for offsets in (False, True):
-            found, cpu, _ = timed(partial(encode_all, tokenizer, texts, offsets))
-            tokens = sum(len(one.ids) for one in found)
-            line("encode", tokenizer=name, offsets=offsets, mb_per_cpu_s=round(size / cpu, 2), tokens=tokens)
-        stage = Tokenize(tokenizer=spec)
-        found, cpu, _ = timed(partial(apply, stage, [{"text": text, "lang": "en"} for text in texts]))
-        line("tokenize stage", tokenizer=name, mb_per_cpu_s=round(size / cpu, 2), tokens=found.notes["tokens"])
+    own = path / "tokenizer.json" if path.is_dir() else path
+    theirs = run_peer("trl", "datasets_tokenize.py", str(room / "corpus.jsonl"), str(own), str(room / "ids.npy"), "2")
+    stage = Tokenize(tokenizer=str(path), add_eos=False, add_bos=False)
+    step = 1 + len(texts) // 8
+    shards = [[{"text": text} for text in texts[at : at + step]] for at in range(0, len(texts), step)]
+    tables = [table_from_rows([{**row, "id": f"{n}.{m}", "source_id": "", "family": ""} for m, row in enumerate(shard)],
+                              "document") for n, shard in enumerate(shards)]  # fmt: skip
+    clock, started = cpu_seconds(), time.perf_counter()
+    made = apply(stage, tables, executor=Processes(workers) if workers > 1 else Serial())
+    used, seconds = cpu_seconds() - clock, time.perf_counter() - started
+    column = made.rows.column("input_ids").combine_chunks()
+    assert np.array_equal(column.flatten().to_numpy(), np.load(room / "ids.npy")), f"{name}: other ids"
+    line(
+        "tokenize beside datasets.map", tokenizer=name, mb=round(size, 1), tokens=made.notes["tokens"],
+        cpu_s=round(used, 2), peer_cpu_s=round(theirs["cpu_s"], 2), times_cpu=round(theirs["cpu_s"] / used, 1),
+        wall_s=round(seconds, 2), peer_wall_s=round(theirs["seconds"], 2),
+        times_wall=round(theirs["seconds"] / seconds, 1),
+        mb_per_cpu_s=round(size / used, 1), load=round(os.getloadavg()[0], 1),
+    )  # fmt: skip
 
 
-def bench_chat(rows: int) -> None:
-    from datakit.runner import apply
-    from datakit.stages.template import Template
-
+def chats(rows: int) -> list[dict[str, Any]]:
     lines = (SHARED / "data" / "gsm8k_train.jsonl").read_text(encoding="utf-8").splitlines()
-    talks = []
+    made = []
     for number in range(rows):
         row = json.loads(lines[number % len(lines)])
-        turns = (("user", row["question"]), ("assistant", row["answer"]))
-        talks.append({"messages": [{"role": role, "content": text, "weight": None} for role, text in turns]})
-    from datakit.stages.tokenize import Tokenize
-
-    for stages, name in (
-        ([Template(style="chatml")], "chatml"),
-        ([Template(style="alpaca")], "alpaca"),
-        ([Template(tokenizer="smollm2")], "tokenizer's own"),
-        ([Template(tokenizer="smollm2"), Tokenize(tokenizer="smollm2")], "tokenizer's own, then tokenize"),
-    ):
-        _, cpu, _ = timed(partial(apply, stages, talks, kind="example"))
-        line("template", style=name, rows=rows, microseconds_a_row=round(cpu / rows * 1e6, 1))
+        asked = f"{row['question']} ({number})"  # no two rows alike
+        made.append({"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": row["answer"]}]})
+    return made
 
 
-def bench_pack(rows: int) -> None:
-    from datakit.kernels.packing import best_fit, lay_out
+def bench_chat(rows: int, seq_len: int = 2048) -> None:
+    """Template, tokens and packs of chat rows beside TRL's preparation of the same rows."""
+    from datakit.cache import cache_folder
+    from datakit.models import tokenizer_folder
     from datakit.runner import apply
     from datakit.stages.pack import Pack
+    from datakit.stages.template import Template
+    from datakit.stages.tokenize import Tokenize
 
-    drawn = np.random.default_rng(0).lognormal(4.9, 0.75, rows)
-    lengths = np.clip(drawn, 8, 2048).astype(np.int64)
-    borders = np.concatenate(([0], np.cumsum(lengths)))
-    tokens = np.arange(borders[-1], dtype=np.int32) % 32000
-    best_fit(lengths[:10].astype(np.int32), 2048)
-    values = pa.LargeListArray.from_arrays(borders, tokens)
-    names = pa.array([f"{n:032x}" for n in range(rows)], pa.large_string())
-    columns = {"id": names, "source_id": names, "input_ids": values, "labels": values, "family": names}
-    table = pa.table({**columns, "split": pa.nulls(rows, pa.large_string())})
-    for seq_len in (2048, 8192):
-        apply(Pack(seq_len=seq_len), table.slice(0, 10))
-        pack_of, assign, _ = timed(partial(best_fit, lengths.astype(np.int32), seq_len))
-        order = np.argsort(pack_of, kind="stable")
-        edges = np.concatenate(([0], np.cumsum(np.bincount(pack_of)))).astype(np.int64)
-        lay_out(tokens, tokens, borders[:2], lengths[:2], np.array([0, 2]), seq_len, 0)
-        _, laid, _ = timed(partial(lay_out, tokens, tokens, borders[:-1][order], lengths[order], edges, seq_len, 0))
-        found, cpu, wall = timed(partial(apply, Pack(seq_len=seq_len), table))
-        assert found.notes["tokens"] == borders[-1]
-        assert found.notes["rows"] == rows
-        line(
-            "pack", rows=rows, seq_len=seq_len, assign_s=round(assign, 3), lay_out_s=round(laid, 3),
-            with_store_s=round(cpu, 2), wall_s=round(wall, 2), fill=found.notes["fill"], packs=found.notes["packs"],
-        )  # fmt: skip
+    talks = chats(rows)
+    folder = tokenizer_folder("smollm2", cache_folder())
+    with tempfile.TemporaryDirectory() as scratch:
+        path, out = Path(scratch) / "rows.jsonl", Path(scratch) / "made.npz"
+        path.write_text("".join(json.dumps(row) + "\n" for row in talks), encoding="utf-8")
+        theirs = run_peer("trl", "trl_prepare.py", str(path), str(folder), str(seq_len), str(out))
+        found = np.load(out)
+    named = [{**row, "id": f"{n:032x}", "source_id": str(n), "family": f"{n:032x}"} for n, row in enumerate(talks)]
+    tables = [table_from_rows(named[at : at + 20_000], "example") for at in range(0, rows, 20_000)]
+    stages = [
+        Template(tokenizer="smollm2"),
+        Tokenize(tokenizer="smollm2", max_length=seq_len, too_long="truncate_right"),
+    ]
+    clock = cpu_seconds()
+    packed = apply([*stages, Pack(seq_len=seq_len)], tables)
+    used = cpu_seconds() - clock
+    spans = packed.rows.column("spans").to_pylist()
+    ours = packed.rows.column("input_ids").to_pylist()
+    mine = [ids[s["start"] : s["start"] + s["length"]] for ids, row in zip(ours, spans, strict=True) for s in row]
+    others = np.split(found["ids"], np.cumsum(found["lengths"])[:-1])
+    assert sorted(map(tuple, mine)) == sorted(map(tuple, others)), "other sequences"
+    line(
+        "template, tokenize, pack beside TRL", rows=rows, seq_len=seq_len, cpu_s=round(used, 2),
+        peer_cpu_s=round(theirs["cpu_s"], 2), times_cpu=round(theirs["cpu_s"] / used, 1),
+        microseconds_a_row=round(used / rows * 1e6, 1), packs=packed.rows.num_rows, peer_packs=theirs["packs"],
+        load=round(os.getloadavg()[0], 1),
+    )  # fmt: skip
 
 
 def main() -> None:
     given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    given.add_argument("--megabytes", type=float, default=8.0)
+    given.add_argument("--megabytes", type=float, default=38.0)
+    given.add_argument("--chats", type=int, default=100_000)
     given.add_argument("--rows", type=int, default=200_000)
+    given.add_argument("--workers", type=int, default=1)
     chosen = given.parse_args()
-    bench_pack(chosen.rows)
-    bench_tokenize(texts_of(chosen.megabytes))
-    bench_chat(max(100, chosen.rows // 100))
+    if chosen.megabytes:
+        bench_tokenize(texts_of(chosen.megabytes), chosen.workers)
+    if chosen.chats:
+        bench_chat(chosen.chats)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """One LoRA, trained by our plugin and by what most people use, on the same packed rows in the same order.
 
-    python -m tests.bench.bench_train [--steps 4] [--accumulation 1] [--threads 2] [--trl] [--json]
+    python -m tests.bench.bench_train [--steps 4] [--accumulation 2] [--slots 512] [--threads 2] [--all] [--json]
 
-Rows: what pipelines/quickstart.yaml packs from sample_data (1,024 slots, SmolLM2's chat template). Peers, each step on
-the very same documents: transformers' Trainer with PEFT and DataCollatorWithFlattening on sdpa, and, with --trl, TRL's
-SFTTrainer without padding (`pip install --no-deps trl==1.16.0`). All start from the same base with the same rank,
-layers, seed, AdamW, constant learning rate and clip, without gradient checkpointing, in a process of their own.
+Rows: what pipelines/quickstart.yaml packs from sample_data (SmolLM2's chat template), `--slots` token slots each.
+Peers, each step on the very same documents: TRL 1.16's SFTTrainer without padding, in an environment of its own; with
+--all, transformers' Trainer with PEFT and DataCollatorWithFlattening on sdpa too. All start from the same base with
+the same rank, layers, seed, AdamW, constant learning rate and clip, without gradient checkpointing, in a process of
+their own. `--steps 50` is the long comparison of trajectories.
 
 Nothing is timed as a win before the answers agree: equal numbers of trained weights and learned tokens, and in float32
 an equal loss at the first step, where the adapter is still zero (1e-3), and at every later one (1e-2): those hang on
@@ -26,12 +27,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datakit.schemas import IGNORED
+from tests.bench.peers import PACKAGES, environment_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +43,6 @@ ROOT = Path(__file__).parents[2]
 BASE = "smollm2"
 TOLERANCE = {"float32": (1e-3, 1e-2), "bfloat16": (5e-2, 2e-1)}
 """How far the first loss, and any later one, may be from ours in float32, in nats a token."""
-TRL = "trl==1.16.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Task:
     steps: int
     accumulation: int
     threads: int
+    slots: int
     rank: int = 16
     alpha: int = 32
     learning_rate: float = 2e-4
@@ -66,7 +67,12 @@ class Task:
         from datakit_lora.config import LoraSettings
 
         rates = {"learning_rate": self.learning_rate, "final_learning_rate": 1.0, "warmup": 0.0, "clip": self.clip}
-        sizes = {"batch_tokens": 1024, "accumulation": self.accumulation, "max_steps": self.steps + 1, "epochs": 1000}
+        sizes = {
+            "batch_tokens": self.slots,
+            "accumulation": self.accumulation,
+            "max_steps": self.steps + 1,
+            "epochs": 1000,
+        }
         adapter = {"base": self.base, "rank": self.rank, "alpha": self.alpha, "dtype": dtype, "device": "cpu"}
         return LoraSettings.model_validate({**adapter, **rates, **sizes, "threads": self.threads})
 
@@ -93,7 +99,7 @@ def ours(task: Task, dtype: str) -> Course:
     from datakit_lora.batches import read_rows
     from datakit_lora.device import choose_dtype, cpu_threads
     from datakit_lora.loop import Progress, train
-    from datakit_lora.run import make_plan, prepare
+    from datakit_lora.prepare import make_plan, prepare
 
     from datakit.cache import cache_folder
     from datakit.models import resolve_base
@@ -160,7 +166,9 @@ CONTESTANTS: dict[str, tuple[Callable[[Task, str], Course], str]] = {
     "transformers + peft, auto": (flattening, "auto"),
     "trl, float32": (supervised, "float32"),
 }
+ALWAYS = ("datakit, float32", "trl, float32")
 FIRST = "datakit, float32"
+TRL = PACKAGES["trl"][0].partition("==")[2]
 """The one that all others are compared with."""
 
 
@@ -212,7 +220,7 @@ def _course(trainer: Any, kind: str) -> Course:
 def _plan(task: Task) -> Plan:
     """Which rows each step sees: the same for all."""
     from datakit_lora.batches import read_rows
-    from datakit_lora.run import make_plan
+    from datakit_lora.prepare import make_plan
 
     return make_plan(read_rows(task.table()), task.settings("float32"))
 
@@ -241,22 +249,31 @@ def make_task(folder: Path, told: argparse.Namespace) -> Task:
     from datakit.pipeline import Pipeline
     from datakit.store import Store
 
-    whole = Pipeline.load(ROOT / "pipelines" / "quickstart.yaml", [f"export.path={folder / 'export'}"])
+    whole = Pipeline.load(
+        ROOT / "pipelines" / "quickstart.yaml", [f"export.path={folder / 'export'}", f"pack.seq_len={told.slots}"]
+    )
     pipeline = whole.model_copy(update={"train": None, "evaluate": None})
     manifest = api.run(pipeline, store=str(folder / "store"), workers=told.threads).manifest
     table = Store(folder / "store").read_split(manifest.shards, "train")
     table = table.filter(pc.greater([row.supervised for row in read_rows(table)], 0))
     pq.write_table(table, folder / "rows.parquet")
     base = resolve_base(BASE, cache_folder()).folder
-    return Task(str(folder / "rows.parquet"), str(base), told.steps, told.accumulation, told.threads)
+    return Task(str(folder / "rows.parquet"), str(base), told.steps, told.accumulation, told.threads, told.slots)
 
 
 def measure(name: str, task: Task, folder: Path) -> dict[str, Any]:
     """A contestant's course and peak memory, in a process of its own."""
     print(f"  {name} ...", file=sys.stderr, flush=True)
     (folder / "task.json").write_text(json.dumps(asdict(task)))
-    command = [sys.executable, "-m", "tests.bench.bench_train", "--alone", name, "--folder", str(folder)]
-    quiet = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": str(task.threads)}
+    # TRL sees our packages but not this checkout.
+    python = environment_of("trl") if name.startswith("trl") else sys.executable
+    command = [python, "-m", "tests.bench.bench_train", "--alone", name, "--folder", str(folder)]
+    quiet = {
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "OMP_NUM_THREADS": str(task.threads),
+    }
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **quiet}, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{name} failed:\n{done.stderr[-3000:]}")
@@ -303,10 +320,11 @@ def tokens(task: Task, start: int) -> tuple[int, int]:
 def figures(found: dict[str, dict[str, Any]], task: Task) -> list[dict[str, Any]]:
     """One line a contestant: seconds a step, tokens a second, memory, how far its losses are from ours."""
     first, (slots, learned) = found[FIRST], tokens(task, 1)
-    lines = []
+    lines, first_step = [], 0.0
     for name, one in found.items():
         wall, cpu = ([after - before for before, after in pairwise(clock)] for clock in zip(*one["ends"], strict=True))
         step = statistics.median(wall)
+        first_step = first_step or step
         apart = [abs(a - b) for a, b in zip(one["losses"], first["losses"], strict=True)]
         lines.append(
             {
@@ -317,6 +335,7 @@ def figures(found: dict[str, dict[str, Any]], task: Task) -> list[dict[str, Any]
                 "slot_tokens_per_s": round(slots / task.steps / step, 1),
                 "learned_tokens_per_s": round(learned / task.steps / step, 1),
                 "peak_mb": one["peak_mb"],
+                "times_ours": round(step / first_step, 2),
                 "first_loss": round(one["losses"][0], 5),
                 "first_apart": round(apart[0], 9),
                 "most_apart": round(max(apart), 9),
@@ -326,18 +345,18 @@ def figures(found: dict[str, dict[str, Any]], task: Task) -> list[dict[str, Any]
     return lines
 
 
-def circumstances(task: Task, weights: int, trl: bool, load: float) -> dict[str, Any]:
+def circumstances(task: Task, weights: int, load: float) -> dict[str, Any]:
     """Model, settings, versions, machine."""
     import torch
 
-    packages = ["torch", "transformers", "peft", *(["trl"] if trl else [])]
+    packages = ["torch", "transformers", "peft"]
     able = [name for name in ("avx2", "avx512_bf16", "amx_bf16") if torch.cpu.get_capabilities().get(name)]
     return {
         "model": f"{BASE} (SmolLM2-135M-Instruct), LoRA rank {task.rank} alpha {task.alpha} on all linear layers, "
         f"{weights:,} trained weights",
-        "step": f"{task.accumulation} x 1 packed row of 1,024 slots, AdamW, learning rate {task.learning_rate:g}, "
+        "step": f"{task.accumulation} x 1 packed row of {task.slots} slots, AdamW, rate {task.learning_rate:g}, "
         f"clip {task.clip:g}; median of {task.steps} steps after one to warm up",
-        "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
+        "versions": {name: version(name) for name in packages} | {"trl": TRL, "python": platform.python_version()},
         "machine": f"{task.threads} threads, {' '.join(able)}; load before the run {load:.1f}",
     }
 
@@ -349,13 +368,13 @@ def show(about: dict[str, Any], lines: Sequence[dict[str, Any]]) -> None:
     print(f"agreed    first loss {lines[0]['first_loss']:.5f} nats a learned token in float32; at most apart:", end=" ")
     print(f"{max(line['first_apart'] for line in lines if line['dtype'] == 'float32'):.1e} in float32,", end=" ")
     print(f"{max(line['first_apart'] for line in lines):.1e} in all\n")
-    print(f"{'':40}s/step  CPU s  slots/s  learned/s  peak MB  last loss  most apart")
+    print(f"{'':40}s/step  CPU s  slots/s  learned/s  peak MB  x ours  last loss  most apart")
     for line in lines:
         label = line["name"].replace("auto", f"auto ({line['dtype']})")
         print(
             f"{label:38}{line['s_per_step']:8.2f}{line['cpu_s_per_step']:7.2f}{line['slot_tokens_per_s']:9.1f}", end=""
         )
-        print(f"{line['learned_tokens_per_s']:11.1f}{line['peak_mb']:9,}", end="")
+        print(f"{line['learned_tokens_per_s']:11.1f}{line['peak_mb']:9,}{line['times_ours']:8.2f}", end="")
         print(f"{line['last_loss']:11.4f}{line['most_apart']:12.1e}")
 
 
@@ -363,9 +382,10 @@ def main() -> None:
     """Run the bench."""
     given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     given.add_argument("--steps", type=int, default=4, help="timed steps, after one that is not")
-    given.add_argument("--accumulation", type=int, default=1, help="packed rows a step, one forward pass each")
+    given.add_argument("--accumulation", type=int, default=2, help="packed rows a step, one forward pass each")
+    given.add_argument("--slots", type=int, default=512, help="token slots of a packed row")
     given.add_argument("--threads", type=int, default=2)
-    given.add_argument("--trl", action="store_true", help=f"TRL as well: pip install --no-deps {TRL}")
+    given.add_argument("--all", action="store_true", help="transformers' Trainer and bfloat16 as well")
     given.add_argument("--json", action="store_true")
     given.add_argument("--alone", help=argparse.SUPPRESS)
     given.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -373,19 +393,17 @@ def main() -> None:
     if told.alone:
         alone(told.alone, told.folder)
         return
-    if told.trl and find_spec("trl") is None:
-        sys.exit(f"TRL is not here: pip install --no-deps {TRL}")
     if min(told.steps, told.accumulation, told.threads) < 1:
         sys.exit("--steps, --accumulation and --threads begin at 1")
     load = os.getloadavg()[0]
-    names = [name for name in CONTESTANTS if told.trl or not name.startswith("trl")]
+    names = [name for name in CONTESTANTS if told.all or name in ALWAYS]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         task = make_task(folder, told)
         found = {name: measure(name, task, folder) for name in names}
         if wrong := disagreements(found, task):
             sys.exit("\n".join(["the answers differ, so no times are shown:", *wrong]))
-        about, lines = circumstances(task, found[FIRST]["weights"], told.trl, load), figures(found, task)
+        about, lines = circumstances(task, found[FIRST]["weights"], load), figures(found, task)
     if told.json:
         print(json.dumps({**about, "found": lines}))
     else:

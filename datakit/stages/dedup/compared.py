@@ -65,7 +65,8 @@ class Compared:
         if self.text == "none":
             return []
         if "messages" not in batch.schema.names:
-            return [pc.fill_null(batch.column("text"), "")]
+            texts = batch.column("text")
+            return [pc.fill_null(texts, "") if texts.null_count else texts]
         messages = batch.column("messages")
         role = messages.values.field("role")
         if self.text != "all":

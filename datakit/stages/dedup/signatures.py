@@ -6,7 +6,7 @@ The digest is XXH3-128 of the folded text; of a row of several parts, that of it
 signature is that of the union of all parts' shingles: if every part of two rows is alike by J at least, so is the
 union, so the bands find them. `sign` makes the table from a shard; `Index` is all of them in memory, ordered by who
 is kept first. An index takes about `4 * permutations + 52` bytes a row and its id: 600 bytes with 128 permutations.
-Text is in memory one shard at a time, folded text four megabytes at a time.
+Text is in memory one shard at a time, folded text two megabytes at a time.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 SIGN_VERSION = 2
 """Part of the stored tables' keys; bump when folding, units, hashes or permutations change."""
-BLOCK_BYTES = 1 << 22
-"""Text that is folded and signed at a time, so that folded text takes little memory in any shard. Blocks that fit a
-core's own cache save nothing: what each call costs by itself outweighs it."""
+BLOCK_BYTES = 1 << 21
+"""Text that is folded and signed at a time, so that folded text takes little memory in any shard. Larger blocks cost a
+tenth more: their buffers are given back to the system after each. Smaller ones do too, by what each call costs."""
 WHO = ("id", "source", "position")
 """The columns of a shard that say who a row is."""
 

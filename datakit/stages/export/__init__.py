@@ -2,6 +2,7 @@
 
     DIR/README.md                          the card; its YAML names the splits, columns, languages and licence
     DIR/train-00000-of-00002.parquet       a file for each 64 MiB of rows; `validation-...` where rows have a split
+    DIR/dataset_info.json                  the files as LLaMA-Factory wants them described (conversations, documents)
     DIR/.datakit-export.json               the files that datakit wrote here, with digests
 
 `datasets.load_dataset(DIR)` opens it, and so do pandas and TRL (`messages` of role and content); one without any rows
@@ -16,13 +17,14 @@ same rows only compares digests.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, field_validator
 
@@ -32,7 +34,9 @@ from datakit.schemas import KINDS, Kind
 from datakit.stage import Corpus, Execution, SinkStage
 from datakit.stages.export.card import card
 from datakit.stages.export.columns import Survey
-from datakit.stages.export.files import write_files
+from datakit.stages.export.files import sizes_of, write_files
+from datakit.stages.export.forms import Formed
+from datakit.stages.export.trainers import INFO_NAME, dataset_info, reader
 
 LIST_NAME = ".datakit-export.json"
 CARD_NAME = "README.md"
@@ -43,12 +47,17 @@ class Export(SinkStage):
     """Write the rows as a folder of Parquet or JSONL files with a dataset card."""
 
     use: ClassVar[str] = "export"
+    version: ClassVar[int] = 2
     takes: ClassVar[frozenset[Kind]] = frozenset(KINDS)
 
     path: Annotated[str, Execution] = Field(min_length=1)
     """Folder to write to; files of others in it are left alone."""
     format: Literal["jsonl", "parquet"] = "parquet"
     """Parquet (small, typed) or jsonl (readable by everything)."""
+    form: Literal["rows", "text", "alpaca", "sharegpt", "messages", "completion", "preference"] = "rows"
+    """What a row is written as: rows, all columns of datakit's; else one of the forms that `ingest` reads."""
+    columns: Literal["all", "trainer"] = "all"
+    """All columns, or only those that trainers read (Axolotl takes exactly input_ids, attention_mask, labels)."""
 
     @field_validator("path")
     @classmethod
@@ -62,22 +71,37 @@ class Export(SinkStage):
         import pyarrow as pa
 
         folder = Path(self.path).expanduser()
-        key = key_of([shard.key for shard in corpus.shards], self.use, self.version, self.format, pa.__version__)
+        settings = (self.use, self.version, self.format, self.form, self.columns)
+        key = key_of([shard.key for shard in corpus.shards], *settings, pa.__version__)
+        if self.form != "rows":
+            corpus = cast(Corpus, Formed(corpus, self.form))
         with _explained(folder):
             listed = _Listed.load(folder)
             if listed.key == key and listed.intact(folder):
                 return {**listed.notes, "path": self.path, "written": 0}
             folder.mkdir(parents=True, exist_ok=True)
-            survey = Survey.of(corpus)
+            read, kind = reader(self.columns), corpus.kind or "document"
+            survey = Survey.of(corpus, read, frozenset({"split"} if self.columns == "trainer" else ()))
             with _empty_room(folder) as room:
-                files = write_files(corpus, survey, self.format, room)
-                text = card(corpus.kind or "document", survey, list(files))
-                if listed.owns(CARD_NAME) or not (folder / CARD_NAME).exists():
-                    (room / CARD_NAME).write_bytes(text)
-                    files[CARD_NAME] = digest_bytes(text)
+                files = write_files(corpus, survey, self.format, room, read)
+                texts = {CARD_NAME: card(kind, survey, sizes_of(room, files))}
+                if info := dataset_info(kind, list(files), survey.filled):
+                    texts[INFO_NAME] = json.dumps(info, indent=2).encode()
+                for name, text in texts.items():
+                    if listed.owns(name) or not (folder / name).exists():
+                        (room / name).write_bytes(text)
+                        files[name] = digest_bytes(text)
                 notes = {"format": self.format, "rows": survey.rows, "splits": dict(sorted(survey.splits.items()))}
                 written = listed.replace(folder, room, files, key, notes)
         return {**notes, "path": self.path, "written": written}
+
+
+def push_to_hub(path: str | Path, repo: str, message: str, *, private: bool = True) -> str:
+    """Put an export on the Hugging Face hub; the address of the commit."""
+    from datakit.stages.export.hub import push
+
+    folder = Path(path).expanduser()
+    return push(folder, {*_Listed.load(folder).files, CARD_NAME}, repo, message, private=private)
 
 
 @dataclass(slots=True)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from datakit.schemas import schema_of
-from datakit.stage import Corpus
+from datakit.stage import Corpus, Shard
+from datakit.stages.export.origins import Origin, origins
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,27 +31,38 @@ class Survey:
     splits: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
     licences: Counter[str] = field(default_factory=Counter)
+    origins: Counter[Origin] = field(default_factory=Counter)
     types: dict[str, pa.DataType] = field(default_factory=dict)
     filled: set[str] = field(default_factory=set)
 
+    longest: int = 0
+    """Most tokens of a row."""
+    hidden: frozenset[str] = frozenset()
+    """Columns that say where a row goes, and aren't written."""
+
     @classmethod
-    def of(cls, corpus: Corpus) -> Survey:
-        survey = cls()
+    def of(cls, corpus: Corpus, read: Callable[[Shard], pa.Table], hidden: frozenset[str] = frozenset()) -> Survey:
+        survey = cls(hidden=hidden)
         for shard in corpus.shards:
-            survey.add(shard.read())
+            survey.add(read(shard))
         if not corpus.shards:
             survey.add(schema_of(corpus.kind).empty_table())
         return survey
 
     def add(self, table: pa.Table) -> None:
+        import pyarrow.compute as pc
+
         self.rows += table.num_rows
         for name in table.column_names:
             column = table.column(name)
-            kind = _plain(_without_weights(column).type)
+            kind = _plain(_bare_turns(column).type)
             self.types[name] = _wider(self.types[name], kind) if name in self.types else kind
             if column.null_count < len(column):
                 self.filled.add(name)
+        if "input_ids" in table.column_names:
+            self.longest = max(self.longest, pc.max(pc.list_value_length(table.column("input_ids"))).as_py() or 0)
         self.splits.update(split_names(table))
+        self.origins.update(origins(table))
         for name, counts in (("lang", self.languages), ("licence", self.licences)):
             if name in table.column_names:
                 counts.update(value for value in table.column(name).to_pylist() if value)
@@ -58,7 +71,7 @@ class Survey:
         """The columns of every file: ids and text first, then the others as they came, the file's own columns last."""
         import pyarrow as pa
 
-        known = [name for name in self.types if name in self.filled or name in FIRST]
+        known = [name for name in self.types if (name in self.filled or name in FIRST) and name not in self.hidden]
         order = sorted(known, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST) + ("." in name))
         return pa.schema([(name, self.types[name]) for name in order])
 
@@ -80,8 +93,7 @@ def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
         if wanted.name not in table.column_names:
             columns.append(pa.nulls(table.num_rows, wanted.type))
             continue
-        column = _without_weights(table.column(wanted.name), keep=_has_weight(wanted.type))
-        columns.append(_as_type(column, wanted.type))
+        columns.append(_as_type(_bare_turns(table.column(wanted.name)), wanted.type))
     return pa.Table.from_arrays(columns, schema=schema)
 
 
@@ -93,6 +105,8 @@ def _as_type(column: Any, kind: pa.DataType) -> Any:
     if pa.types.is_string(kind) and not pa.types.is_large_string(column.type) and not pa.types.is_null(column.type):
         values = [v if v is None or isinstance(v, str) else orjson.dumps(v).decode() for v in column.to_pylist()]
         return pa.array(values, kind)
+    if _is_nested(kind) and _plain(column.type) != kind:
+        return pa.array(column.to_pylist(), kind)  # turns here lack what turns elsewhere have
     return column.cast(kind)
 
 
@@ -104,8 +118,13 @@ def _wider(one: pa.DataType, other: pa.DataType) -> pa.DataType:
         return one
     if pa.types.is_null(one):
         return other
-    if _has_weight(one) or _has_weight(other):
-        return one if _has_weight(one) else other
+    if pa.types.is_list(one) and pa.types.is_list(other):
+        return pa.list_(_wider(one.value_type, other.value_type))
+    if pa.types.is_struct(one) and pa.types.is_struct(other):
+        fields = {field.name: field.type for field in other}
+        fields |= {f.name: _wider(f.type, fields[f.name]) if f.name in fields else f.type for f in one}
+        order = dict.fromkeys([*(f.name for f in one), *(f.name for f in other)])
+        return pa.struct([(name, fields[name]) for name in order])
     numbers = [kind for kind in (one, other) if pa.types.is_integer(kind) or pa.types.is_floating(kind)]
     return pa.float64() if len(numbers) == 2 else pa.string()
 
@@ -123,26 +142,30 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _has_weight(kind: pa.DataType) -> bool:
+def _is_nested(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
-    inner = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
-    return pa.types.is_struct(inner) and inner.get_field_index("weight") >= 0
+    return bool(pa.types.is_nested(kind))
 
 
-def _without_weights(column: Any, keep: bool = False) -> Any:
-    """Messages without `weight` where no turn has one: TRL knows role and content."""
+def _bare_turns(column: Any) -> Any:
+    """Messages without `weight` and `more` where no turn has one: TRL knows role and content."""
     import pyarrow as pa
 
-    if keep or not _has_weight(column.type):
+    inner = column.type.value_type if pa.types.is_list(column.type) or pa.types.is_large_list(column.type) else None
+    if inner is None or not pa.types.is_struct(inner) or inner.get_field_index("role") < 0:
         return column
     whole = column.combine_chunks()
-    whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) and whole.num_chunks else whole
     if isinstance(whole, pa.ChunkedArray):
-        whole = pa.array([], column.type)
-    turns = whole.flatten()
-    if turns.field("weight").null_count < len(turns):
-        return column
+        whole = whole.chunk(0) if whole.num_chunks else pa.array([], column.type)
+    used = whole.flatten()
+    optional = ("weight", "more")
+    kept = [
+        inner.field(place).name
+        for place in range(inner.num_fields)
+        if inner.field(place).name not in optional or used.field(place).null_count < len(used)
+    ]
     values = whole.values
-    bare = pa.StructArray.from_arrays([values.field("role"), values.field("content")], names=["role", "content"])
-    return pa.chunked_array([pa.LargeListArray.from_arrays(whole.offsets, bare, mask=whole.is_null())])
+    bare = pa.StructArray.from_arrays([values.field(name) for name in kept], names=kept)
+    lists = pa.LargeListArray if pa.types.is_large_list(column.type) else pa.ListArray
+    return pa.chunked_array([lists.from_arrays(whole.offsets, bare, mask=whole.is_null())])

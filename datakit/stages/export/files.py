@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,29 +11,46 @@ from typing import TYPE_CHECKING
 from datakit.canon import digest_file
 from datakit.stage import Corpus
 from datakit.stages.export.columns import Survey, fitted, split_names
+from datakit.stages.export.trainers import Read
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 FILE_BYTES = 64 * 1024 * 1024
 """Arrow bytes of a file's rows; about a third of it as Parquet."""
-GROUP_ROWS = 5_000
+GROUP_ROWS, GROUP_TOKENS = 5_000, 1 << 20
+"""Most rows of a row group, and most tokens: what a reader that streams holds at once."""
 
 
-def write_files(corpus: Corpus, survey: Survey, form: str, room: Path) -> dict[str, str]:
+def write_files(corpus: Corpus, survey: Survey, form: str, room: Path, read: Read) -> dict[str, str]:
     """Write the files of all splits into `room`; file name -> digest, the training split first."""
     import pyarrow as pa
 
     schema = survey.schema()
+    group = max(1, min(GROUP_ROWS, GROUP_TOKENS // max(1, survey.longest)))
     names = sorted(survey.splits, key=lambda name: (name != "train", name)) or ["train"]
-    splits = {name: _Split(name, form, room, schema) for name in names}
+    splits = {name: _Split(name, form, room, schema, group) for name in names}
     for shard in corpus.shards:
-        table = shard.read()
+        table = read(shard)
         own = split_names(table)
         for name in dict.fromkeys(own):
             mask = pa.array([one == name for one in own], pa.bool_())
             splits[name].add(fitted(table.filter(mask), schema))
     return {name: digest for split in splits.values() for name, digest in split.close().items()}
+
+
+def sizes_of(room: Path, files: Iterable[str]) -> dict[str, int]:
+    """Bytes of the rows in every file, as they are without compression."""
+    import pyarrow.parquet as pq
+
+    found = {}
+    for name in files:
+        if name.endswith(".parquet"):
+            known = pq.read_metadata(room / name)
+            found[name] = sum(known.row_group(place).total_byte_size for place in range(known.num_row_groups))
+        else:
+            found[name] = (room / name).stat().st_size
+    return found
 
 
 @dataclass(slots=True)
@@ -43,6 +61,7 @@ class _Split:
     form: str
     room: Path
     schema: pa.Schema
+    group: int
     waiting: list[pa.Table] = field(default_factory=list)
     drafts: list[Path] = field(default_factory=list)
 
@@ -68,16 +87,19 @@ class _Split:
 
         table = pa.concat_tables(self.waiting) if self.waiting else self.schema.empty_table()
         draft = self.room / f"{self.name}.{len(self.drafts)}"
-        (_write_parquet if self.form == "parquet" else _write_jsonl)(table, draft)
+        if self.form == "parquet":
+            _write_parquet(table, draft, self.group)
+        else:
+            _write_jsonl(table, draft)
         self.drafts.append(draft)
         self.waiting = []
 
 
-def _write_parquet(table: pa.Table, path: Path) -> None:
+def _write_parquet(table: pa.Table, path: Path, group: int) -> None:
     import pyarrow.parquet as pq
 
     if table.num_rows:
-        pq.write_table(table.combine_chunks(), path, compression="zstd", row_group_size=GROUP_ROWS)
+        pq.write_table(table.combine_chunks(), path, compression="zstd", row_group_size=group)
     else:
         # `datasets` trips over an empty row group; without any it reads the columns.
         pq.ParquetWriter(path, table.schema, compression="zstd").close()

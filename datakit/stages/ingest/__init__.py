@@ -20,7 +20,7 @@ from dataclasses import replace
 from io import BytesIO
 from typing import IO, Annotated, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from datakit.errors import Problem, SourceError, failing_at
 from datakit.outcome import Outcome
@@ -30,7 +30,7 @@ from datakit.stage import Env, Execution, Source, SourceStage
 from datakit.stages.ingest import hub
 from datakit.stages.ingest.encoding import Detected, detect, known_encoding, sample_of
 from datakit.stages.ingest.files import find, format_of, opened
-from datakit.stages.ingest.forms import ALPACA, Form
+from datakit.stages.ingest.forms import PARTS, Form
 from datakit.stages.ingest.groups import grouped
 from datakit.stages.ingest.making import Making
 from datakit.stages.ingest.readers import DOCUMENTS, READERS, TYPED, read_hub
@@ -49,17 +49,17 @@ class Ingest(SourceStage):
     """Read files into documents, or into instruction rows."""
 
     use: ClassVar[str] = "ingest"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     rules: ClassVar[tuple[str, ...]] = ("unreadable", "too_large", "no_text", "no_article", "bad_turns")
 
     files: Annotated[str | list[str], Execution]
     """Files, folders, globs, fsspec URLs, or `hf:owner/name?split=train`; one, or a list that is read in order."""
     form: Form = "document"
-    """What a row is: document, or an instruction row in alpaca, sharegpt or messages form."""
+    """What a row is: a document, or an instruction row in one of five forms; auto: as each file's columns show it."""
     text: str = Field("text", min_length=1)
     """Column that holds the text of a document."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """For alpaca: other names of the columns, such as {instruction: question, output: answer}."""
+    """Other names of a form's columns, such as {instruction: question, output: answer}."""
     id_field: str | None = None
     """Column that holds the file's own id, kept as source_id; default: `<file>:<line>`."""
     licence: str | None = None
@@ -92,12 +92,14 @@ class Ingest(SourceStage):
         except LookupError as error:
             raise ValueError("an encoding that Python knows, such as utf-8, utf-16, cp949, or auto") from error
 
-    @field_validator("columns")
-    @classmethod
-    def _columns_of_a_form(cls, columns: dict[str, str]) -> dict[str, str]:
-        if unknown := sorted(set(columns) - set(ALPACA)):
-            raise ValueError(f"{unknown[0]!r} is no part of an alpaca row; its parts are {', '.join(ALPACA)}")
-        return columns
+    @model_validator(mode="after")
+    def _columns_of_the_form(self) -> Ingest:
+        everything = dict.fromkeys(part for parts in PARTS.values() for part in parts)
+        parts = everything if self.form == "auto" else PARTS[self.form]
+        if unknown := sorted(set(self.columns) - set(parts)):
+            fix = f"its parts are {', '.join(parts)}" if parts else "name its column with `text`"
+            raise ValueError(f"{unknown[0]!r} is no part of a row of form {self.form!r}; {fix}")
+        return self
 
     def gives(self, kind: Kind | None) -> Kind:
         """Documents, or examples if a form says so."""
@@ -130,7 +132,7 @@ class Ingest(SourceStage):
 
     def read_group(self, group: Sequence[Source], env: Env) -> Iterator[Outcome]:
         """The rows of some files, a shard at a time."""
-        making, waiting = Making(self), Waiting()
+        making, waiting = Making(self, env.tell), Waiting()
         for source in group:
             for part in self._parts(source, env):
                 if not waiting.has_room(part):

@@ -7,7 +7,7 @@ shard makes a table of its own, and the two are joined.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain, groupby, pairwise
@@ -17,7 +17,7 @@ from datakit.errors import SourceError
 from datakit.outcome import Drop, Outcome, drops_table
 from datakit.schemas import concat, row_id, schema_of
 from datakit.stages.ingest.columns import carried
-from datakit.stages.ingest.forms import FORMS, Body, check_columns
+from datakit.stages.ingest.forms import FORMS, PARTS, Body, check_columns, form_of
 from datakit.stages.ingest.rows import Rows
 
 if TYPE_CHECKING:
@@ -29,21 +29,25 @@ if TYPE_CHECKING:
 class Making:
     """Makes one shard after the other; remembers what came before in the same file, and the types of its columns."""
 
-    def __init__(self, stage: Ingest) -> None:
+    def __init__(self, stage: Ingest, tell: Callable[[str], None]) -> None:
         self.stage = stage
+        self.tell = tell
+        self.form: str = stage.form
         self.names = {"text": stage.text, **stage.columns}
         self.ids = _Ids()
         self.types: dict[str, pa.DataType] = {}
-        self.checked: set[str] = set()
+        self.forms: dict[str, str] = {}
 
     def outcome(self, parts: Sequence[Rows]) -> Outcome:
         """One shard."""
+        for part in parts:
+            self._check(part)
         counters = sum((part.counters for part in parts), Counter())
         if mended := sum(part.mended for part in parts):
             counters["mended_surrogates"] = mended
         tables, lost = [schema_of(self.stage.gives(None)).empty_table()], []
-        for typed, group in groupby((part for part in parts if len(part)), key=_is_typed):
-            found = list(group)
+        for (typed, form), group in groupby((part for part in parts if len(part)), key=self._kind):
+            self.form, found = form, list(group)
             for same in ([one] for one in found) if typed else [found]:
                 table, drops = self._table(same)
                 tables += [table] if table is not None else []
@@ -54,8 +58,6 @@ class Making:
 
     def _table(self, parts: list[Rows]) -> tuple[pa.Table | None, list[tuple[str, int, str, Drop]]]:
         """The rows that are kept, and (file, position, source id, drop) of the others in the order of the files."""
-        for part in parts:
-            self._check(part)
         lost = [(part.name, place, f"{part.name}:{place}", drop) for part in parts for place, drop in part.bad]
         rows = _joined(parts)
         table = None
@@ -75,21 +77,34 @@ class Making:
 
     def _check(self, part: Rows) -> None:
         """SourceError if a file lacks a column that it must have."""
-        if part.name in self.checked or not part.positions:
+        if part.name in self.forms or not part.positions:
             return
-        check_columns(self.stage.form, self.names, list(part.columns), part.name)
+        form, columns = self.stage.form, list(part.columns)
+        if form == "auto":
+            self.forms[part.name] = found = form_of(self.names, columns, part.name)
+            told = ", ".join(
+                self.names.get(name, name) for name in PARTS[found] if self.names.get(name, name) in columns
+            )
+            self.tell(f"{part.name}: read as form {found} ({told})")
+            part.counters[f"form.{found}"] += 1
+        else:
+            check_columns(form, self.names, columns, part.name)
+            self.forms[part.name] = form
         if self.stage.id_field is not None and self.stage.id_field not in part.columns:
             fix = f"the file has {len(part.columns)} columns; set `id_field` to one of them, or leave it out"
             raise SourceError(f"no column {self.stage.id_field!r} for the id", where=part.name, fix=fix)
-        self.checked.add(part.name)
+
+    def _kind(self, part: Rows) -> tuple[bool, str]:
+        """What parts must share to become one table. A part without rows has no form of its own."""
+        return part.typed, self.forms.get(part.name, self.form if self.form != "auto" else "messages")
 
     def _body(self, rows: _Joined) -> Body:
         size = len(rows.positions)
-        if self.stage.form == "document":
+        if self.form == "document":
             text = self.stage.text
             return FORMS["document"]({text: _listed(rows.columns.get(text), size)}, self.names)
         columns = {name: _listed(values, size) for name, values in rows.columns.items()}
-        return FORMS[self.stage.form](columns, self.names)
+        return FORMS[self.form](columns, self.names)
 
     def _source_ids(self, rows: _Joined) -> list[str]:
         default = [f"{name}:{position}" for name, position in zip(rows.names, rows.positions, strict=True)]
@@ -106,7 +121,7 @@ class Making:
         values = [body.values[place] for place in kept] if size < len(body.values) else body.values
         names = [rows.names[place] for place in kept]
         known: dict[str, Any] = {}
-        if self.stage.form == "document":
+        if self.form == "document":
             known["text"] = pa.array(values, pa.large_string())
             contents: Iterable[Any] = _spans(known["text"])
         else:
@@ -201,10 +216,6 @@ def _joined(parts: list[Rows]) -> _Joined:
         for name in known
     }
     return _Joined(names, [place for part in parts for place in part.positions], columns)
-
-
-def _is_typed(part: Rows) -> bool:
-    return part.typed
 
 
 def _listed(column: Any, size: int) -> list[Any]:

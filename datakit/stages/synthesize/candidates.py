@@ -13,6 +13,8 @@ TASKS = (
     "answer", "check", "cloze", "connective", "continue", "definition", "example", "extract", "heading", "order",
     "question", "reason", "restate", "result", "summary", "term", "title", "when", "write",
 )  # fmt: skip
+SURE = tuple(task for task in TASKS if task not in ("cloze", "order"))
+"""Made unless others are named. A cloze may have two choices that fit, and steps an order that nothing fixes."""
 
 
 @dataclass(frozen=True, slots=True)

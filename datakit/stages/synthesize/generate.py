@@ -1,230 +1,193 @@
-"""The loop that the generating recipes share: rounds of requests, decisions in their order, a growing pool.
+"""The engine under all recipes that ask a teacher: rounds of requests, decisions in their order, counted faults.
 
-    round r:  requests k .. k+window-1, each seeing only what was accepted before the round
-              -> replies, in any order of arrival -> read in the order of the requests -> faults, novelty -> accepted
+A recipe is a generator for each thing that it asks about. It yields requests, is sent their replies, and ends with what
+came of it: drafts of rows, or the names of the faults for which one was refused. A round runs some of them abreast:
 
-So what is accepted depends on the seed, the seed tasks and the replies, never on which reply came first. Every fault is
-counted under its name; nothing raises on a bad reply. The loop ends when enough rows are there, when `max_requests` is
-used up, or when two rounds in a row bring nothing new.
+    asking 0    request ─┐             ┌─ reply, request ─┐             ┌─ reply -> drafts and faults
+    asking 1    request ─┼─> teacher ──┼─ reply, request ─┼─> teacher ──┼─ reply -> drafts and faults
+    asking 2    request ─┘             └─ reply, request ─┘             └─ reply -> drafts and faults
+
+Replies may arrive in any order; they are looked at in the order of the askings. So what comes out depends on the seed,
+the rows and the replies, never on which reply came first. Every fault is counted under its name, nothing raises on a
+bad reply. When `max_requests` or the budget is used up, what is not asked is `not_asked`, and the generation ends
+there.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from random import Random
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
-from datakit.canon import canonical, key_of
-from datakit.errors import SourceError
-from datakit.schemas import row_id
-from datakit.stages.synthesize.filters import instance_fault, instruction_fault
-from datakit.stages.synthesize.novelty import Pool
-from datakit.stages.synthesize.parse import Written
-from datakit.teachers import Reply, Request, Teacher
+from datakit.canon import key_of
+from datakit.stages.synthesize.prompting import Prompts
+from datakit.stages.synthesize.rows import Draft, example_row
+from datakit.teachers import RAW, Reply, Request
+from datakit.teachers.metered import OVER, Metered
 
-LEAST_SAME_OUTPUT = 40
-"""Outputs of this many characters and more may stand once only; short ones (labels, yes, numbers) recur rightly."""
-IDLE_ROUNDS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Seed:
-    """A task that somebody wrote, or a row that came in."""
-
-    id: str
-    language: str
-    task: Written
-    is_classification: bool = False
-    human: bool = True
+Found = list["Draft | str"]
+"""What an asking ends with, in order: drafts, and names of faults in the place of drafts."""
+Asking = Generator[Sequence[Request], Sequence[Reply], Found]
+Ask = Callable[[Sequence[Request]], Sequence[Reply]]
+T = TypeVar("T")
+NOT_ASKED, NO_REPLY, CUT = "not_asked", "no_reply", "cut"
+REFUSED = ("too_long", "content_filter")
+"""What an endpoint says of one request that it won't answer; the fault has the same name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """A task that was let in: with the ids of the tasks that its prompt showed."""
+class Sampling:
+    """How replies are drawn, and how many requests may be sent."""
 
-    id: str
-    language: str
-    task: Written
-    kind: str
-    made_with: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class GenerateSettings:
-    """The stage's settings that the generating recipes need."""
-
-    recipe: str
-    rows: int
-    languages: tuple[str, ...]
-    window: int
-    max_requests: int
-    max_tokens: int
-    temperature: float
-    top_p: float
-    novelty: float
-    seed: int
+    max_requests: int = 500
+    max_tokens: int = 1024
+    temperature: float = 0.7
+    top_p: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    structured: bool = True
 
 
 @dataclass(slots=True)
 class Session:
     """The state of one generation."""
 
-    settings: GenerateSettings
-    teacher: Teacher
-    seeds: Sequence[Seed]
-    tell: Callable[[str], None]
-    pool: Pool = field(init=False)
-    accepted: list[Accepted] = field(default_factory=list)
+    recipe: str
+    teacher: Metered
+    teacher_identity: dict[str, Any]
+    prompts: Prompts
+    sampling: Sampling
+    seed: int
+    rows: int | None = None
+    """How many rows are wanted; None: as many as come."""
+    licence: str | None = None
     counters: Counter[str] = field(default_factory=Counter)
     requests: int = 0
+    made: int = 0
+    spent: bool = False
+    """Whether a request was not sent: nothing more is asked."""
     numbers: Counter[tuple[str, str]] = field(default_factory=Counter)
-    outputs: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.pool = Pool(self.settings.novelty)
-        for seed in self.seeds:
-            self.pool.add(seed.task.instruction, seed.id)
+    ids: set[str] = field(default_factory=set)
 
     def rng(self, *parts: Any) -> Random:
         """A random stream of this generation."""
-        return Random(key_of(self.settings.seed, self.settings.recipe, *parts))
+        return Random(key_of(self.seed, self.recipe, *parts))
 
     def request(
-        self, purpose: str, language: str, prompt: str, *, greedy: bool = False, max_tokens: int = 0
+        self,
+        prompt: str,
+        language: str,
+        *,
+        about: tuple[str, int] | None = None,
+        greedy: bool = False,
+        max_tokens: int = 0,
+        schema: str = "",
+        stop: tuple[str, ...] = (),
+        raw: str = "",
+        **fields: Any,
     ) -> Request:
-        """The next request of a purpose; greedy ones ask for the likeliest reply."""
-        number = self.numbers[purpose, language]
-        self.numbers[purpose, language] += 1
-        settings = self.settings
+        """A request by a prompt, with its fields; greedy ones ask for the likeliest reply.
+
+        `about`: the id of the row that it is about, and its place among the requests of this prompt about it, so that
+        the request stays the same whatever other rows there are; without it requests are counted. `raw`: not a
+        question but a text to be completed, into which the prompt goes for {system}.
+        """
+        own, number = about or ("", self.numbers[prompt, language])
+        self.numbers[prompt, language] += about is None
+        text = self.prompts.text(prompt, language, **fields)
         return Request(
-            (("user", prompt),),
-            purpose,
+            ((RAW, raw.replace("{system}", text)) if raw else ("user", text),),
+            prompt,
             language,
             number,
-            max_tokens or settings.max_tokens,
-            0.0 if greedy else settings.temperature,
-            1.0 if greedy else settings.top_p,
-            int(key_of(settings.seed, purpose, language, number)[:7], 16),
+            max_tokens or self.sampling.max_tokens,
+            0.0 if greedy else self.sampling.temperature,
+            1.0 if greedy else self.sampling.top_p,
+            int(key_of(self.seed, prompt, language, own, number)[:7], 16),
+            stop,
+            schema if self.sampling.structured else "",
+            0.0 if greedy else self.sampling.frequency_penalty,
+            0.0 if greedy else self.sampling.presence_penalty,
         )
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
-        """Replies in order; requests beyond `max_requests` are not sent and get the empty reply."""
-        left = max(0, self.settings.max_requests - self.requests)
+        """Replies in order; requests beyond `max_requests` are not sent."""
+        left = max(0, self.sampling.max_requests - self.requests)
         sent = list(requests[:left])
-        self.requests += len(sent)
         replies = self.teacher.complete(sent, _nothing) if sent else []
+        self.requests += sum(reply.finish_reason != OVER.finish_reason for reply in replies)
+        replies = replies + [OVER] * (len(requests) - len(sent))
         for reply in replies:
             self.counters["tokens.in"] += reply.tokens_in
             self.counters["tokens.out"] += reply.tokens_out
-            if not reply.text.strip():
-                self.counters["rejected.no_reply"] += 1
-        return replies + [Reply("", "none")] * (len(requests) - len(sent))
+            self.spent = self.spent or reply.finish_reason == OVER.finish_reason
+        return replies
 
-    def admits(self, instruction: str, language: str) -> bool:
-        """Whether an instruction is sound and new; if it is, it is in the pool from now on."""
-        fault = instruction_fault(instruction, language)
-        if fault is None and self.pool.nearest(instruction) is not None:
-            fault = "repeat"
-        if fault is not None:
+    def refuse(self, fault: str) -> None:
+        """Count a fault."""
+        if fault != NOT_ASKED:
             self.counters[f"rejected.{fault}"] += 1
-            return False
-        self.pool.add(instruction, f"candidate-{len(self.pool.ids)}")
-        return True
 
-    def accept(self, task: Written, language: str, kind: str, made_with: tuple[str, ...]) -> bool:
-        """Take a whole task as a row, unless its answer is at fault or rows are enough."""
-        if len(self.accepted) >= self.settings.rows:
-            return False
-        fault = instance_fault(task, language)
-        if fault is None and len(task.output) >= LEAST_SAME_OUTPUT and task.output in self.outputs:
-            fault = "same_output"
-        if fault is not None:
-            self.counters[f"rejected.{fault}"] += 1
-            return False
-        self.outputs.add(task.output)
-        made_by = f"synthesize/{self.settings.recipe}/{kind}"
-        made = row_id(made_by, canonical([task.instruction, task.input, task.output]))
-        self.accepted.append(Accepted(made, language, task, kind, made_with))
-        self.counters[f"task.{kind}"] += 1
-        return True
+    def accept(self, draft: Draft) -> dict[str, Any] | None:
+        """The row of a draft; None if rows are enough or the same row is there already."""
+        if self.rows is not None and self.made >= self.rows:
+            return None
+        row = example_row(draft, self.recipe, self.made, self.licence, self._provenance(draft))
+        if row["id"] in self.ids:
+            self.refuse("same_row")
+            return None
+        self.ids.add(row["id"])
+        self.made += 1
+        self.counters[f"task.{draft.task}"] += 1
+        return row
+
+    def _provenance(self, draft: Draft) -> dict[str, str]:
+        versions = {self.prompts.named(one.purpose, one.language).version: None for one in draft.requests}
+        keys = {key_of("reply", self.teacher_identity, one.shape()): None for one in draft.requests}
+        return {
+            "synthesize.teacher": ":".join(str(part) for part in self.teacher_identity.values()),
+            "synthesize.prompt": " ".join(versions),
+            "synthesize.request": " ".join(keys),
+        }
 
     @property
     def done(self) -> bool:
-        """Enough rows, or no request left."""
-        return len(self.accepted) >= self.settings.rows or self.requests >= self.settings.max_requests
+        """Enough rows, or nothing more may be asked."""
+        enough = self.rows is not None and self.made >= self.rows
+        return enough or self.spent or self.requests >= self.sampling.max_requests
 
 
-class Round(Protocol):
-    """One round of a recipe in one language."""
+def abreast(ask: Ask, askings: Sequence[Generator[Sequence[Request], Sequence[Reply], T]]) -> list[T]:
+    """Run askings side by side, step by step: their requests go out together, their replies come back in order."""
+    found: dict[int, T] = {}
+    waiting: list[tuple[int, Sequence[Request]]] = []
 
-    def __call__(self, session: Session, number: int, language: str) -> None: ...
-
-
-def generate(session: Session, one_round: Round) -> list[Accepted]:
-    """Rounds until the session is done; the languages take turns."""
-    idle, number = 0, 0
-    while not session.done and idle < IDLE_ROUNDS * len(session.settings.languages):
-        before = len(session.accepted)
-        one_round(session, number, session.settings.languages[number % len(session.settings.languages)])
-        idle = idle + 1 if len(session.accepted) == before else 0
-        number += 1
-        session.tell(f"{session.settings.recipe}: {len(session.accepted)} rows from {session.requests} requests")
-    return session.accepted
-
-
-def read_seeds(path: str) -> list[Seed]:
-    """Seed tasks from JSON lines: id, language, instruction, instances[{input, output}], is_classification."""
-    seeds = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").split("\n"), start=1):
-        if not line.strip():
-            continue
+    def advance(place: int, step: Callable[[], Sequence[Request]]) -> None:
         try:
-            seeds.append(_seed(json.loads(line), number))
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            fix = (
-                "a line is {instruction, instances: [{input, output}]}, and better also id, language, is_classification"
-            )
-            raise SourceError("a seed task can't be read", where=f"{path}:{number}", fix=fix) from error
-    return seeds
+            waiting.append((place, step()))
+        except StopIteration as end:
+            found[place] = end.value
+
+    for place, asking in enumerate(askings):
+        advance(place, partial(next, asking))
+    while waiting:
+        replies = iter(ask([request for _, requests in waiting for request in requests]))
+        before, waiting[:] = list(waiting), []
+        for place, requests in before:
+            advance(place, partial(askings[place].send, [next(replies) for _ in requests]))
+    return [found[place] for place in range(len(askings))]
 
 
-def _seed(row: dict[str, Any], number: int) -> Seed:
-    first = row["instances"][0]
-    text = str(row["instruction"])
-    language = row.get("language") or ("ko" if any("가" <= character <= "힣" for character in text) else "en")
-    task = Written(" ".join(text.split()), str(first.get("input") or ""), str(first["output"]))
-    return Seed(str(row.get("id") or f"seed-{number}"), language, task, bool(row.get("is_classification")))
-
-
-def example_row(accepted: Accepted, settings: GenerateSettings, position: int, licence: str | None) -> dict[str, Any]:
-    """An accepted task as an example row; it is its own family, since nothing but seeds stand behind it."""
-    task = accepted.task
-    asked = f"{task.instruction}\n\n{task.input}" if task.input else task.instruction
-    made_by = f"synthesize/{settings.recipe}/{accepted.kind}"
-    return {
-        "id": accepted.id,
-        "source_id": f"{settings.recipe}:{position}",
-        "source": f"synthesize/{settings.recipe}",
-        "position": position,
-        "lang": accepted.language,
-        "messages": [
-            {"role": "user", "content": asked, "weight": None},
-            {"role": "assistant", "content": task.output, "weight": None},
-        ],
-        "parents": [],
-        "made_with": list(accepted.made_with),
-        "family": accepted.id,
-        "made_by": made_by,
-        "licence": licence,
-        "synthesize.recipe": settings.recipe,
-        "synthesize.task": accepted.kind,
-        "synthesize.instruction": task.instruction,
-        "synthesize.input": task.input,
-    }
+def fault_of(reply: Reply) -> str | None:
+    """Why a reply can't be used at all, None if it can."""
+    if reply.finish_reason == OVER.finish_reason:
+        return NOT_ASKED
+    if not reply.text.strip():
+        return reply.finish_reason if reply.finish_reason in REFUSED else NO_REPLY
+    return CUT if reply.finish_reason == "length" else None
 
 
 def _nothing(place: int, reply: Reply) -> None:

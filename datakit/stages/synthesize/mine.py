@@ -1,6 +1,6 @@
 """The miner: documents to instruction rows by rules alone, no model (AdaptLLM's idea, arXiv:2309.09530; own rules).
 
-    document -> page (title, units, sentences) -> candidates of all rules -> at most `per_document`, no two of one kind
+    document -> page (title, units, sentences) -> candidates of all rules -> at most `per_document`, few of one kind
              -> wording drawn from six or more a task -> [user: instruction + passage, assistant: answer]
 
 Chance (which candidates, which wording, which wrong choices) depends on the seed and the document's id only, so that a
@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any
 from datakit.canon import canonical, key_of
 from datakit.schemas import row_id
 from datakit.stages.synthesize import mine_en, mine_ko, mine_prose, mine_shapes
-from datakit.stages.synthesize.candidates import TASKS, Candidate
-from datakit.stages.synthesize.passages import TAG, Page, language_of, read_page
+from datakit.stages.synthesize.alone import is_talk, leans, tells
+from datakit.stages.synthesize.candidates import SURE, Candidate
+from datakit.stages.synthesize.passages import FORWARD, TAG, Page, language_of, read_page
 from datakit.stages.synthesize.wordings import WORDINGS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-VERSION = 2
+VERSION = 4
 """Bumped by hand when a rule changes: it is in the key of the mined parts."""
 WEIGHTS = {
     "definition": 5.0, "term": 2.0, "reason": 4.0, "result": 3.0, "example": 3.0, "restate": 3.0, "answer": 4.0,
@@ -33,6 +34,14 @@ WEIGHTS = {
     "connective": 1.5, "continue": 2.0, "write": 2.0, "check": 0.4, "cloze": 0.4,
 }  # fmt: skip
 """How readily a kind of task is chosen: tasks that need understanding before ones that need only looking up."""
+QUOTING = frozenset({"definition", "reason", "result", "example", "restate", "summary", "term"})
+"""Tasks whose answer is a sentence of the text."""
+STATING = frozenset({"reason", "result", "example", "restate"})
+"""Tasks that ask about a statement, which must be a fact by itself and stand in the passage."""
+OF_TALK = frozenset({"answer", "continue", "definition", "term"})
+"""Tasks that tickets, forums and reviews can give: the others need facts that are true outside somebody's case."""
+MOST = {"continue": 4, "write": 2, "reason": 2, "definition": 2, "connective": 2, "when": 2}
+"""Rows of one kind that a document may give, 1 where nothing is said; their answers never overlap."""
 SENTENCE_RULES = {"ko": mine_ko.sentence_tasks, "en": mine_en.sentence_tasks}
 COPIED = ("source_id", "source", "position", "family", "licence")
 
@@ -58,7 +67,7 @@ def mine_table(table: pa.Table, settings: dict[str, Any]) -> pa.Table:
     from datakit.schemas import table_from_rows
 
     wanted = {name: value for name, value in settings.items() if name not in ("version", "tasks")}
-    known = MineSettings(**wanted, tasks=tuple(settings["tasks"] or TASKS))
+    known = MineSettings(**wanted, tasks=tuple(settings["tasks"] or SURE))
     rows = [row for document in table.to_pylist() for row in mine_document(document, known)]
     return table_from_rows(rows, "example") if rows else _empty()
 
@@ -82,29 +91,52 @@ def mine_document(document: dict[str, Any], settings: MineSettings) -> list[dict
 
 
 def _candidates(page: Page, limit: int, rng: Random, tasks: Sequence[str]) -> list[Candidate]:
-    rules = (SENTENCE_RULES[page.language], *mine_shapes.RULES, *mine_prose.RULES)
-    found = [candidate for rule in rules for candidate in rule(page, limit, rng)]
-    return [candidate for candidate in found if candidate.task in tasks and _sound(candidate)]
+    allowed = OF_TALK.intersection(tasks) if is_talk(page) else frozenset(tasks)
+    rules = {**mine_shapes.RULES, **mine_prose.RULES}
+    wanted = [SENTENCE_RULES[page.language], *(rule for task, rule in rules.items() if task in allowed)]
+    found = [candidate for rule in wanted for candidate in rule(page, limit, rng)]
+    return [candidate for candidate in found if candidate.task in allowed and _sound(candidate, page.language)]
 
 
-def _sound(candidate: Candidate) -> bool:
-    """Last checks on every candidate: something to read, no tag to be learned as an answer or asked about."""
-    asked = " ".join(candidate.fields.values())
-    return bool(candidate.passage and candidate.answer.strip()) and not TAG.search(candidate.answer + " " + asked)
+def _sound(candidate: Candidate, language: str) -> bool:
+    """Last checks on every candidate: something to read, a question and an answer that stand alone, no tag anywhere."""
+    if not candidate.passage or not candidate.answer.strip():
+        return False
+    if candidate.task in QUOTING and (FORWARD.search(candidate.answer) or leans(candidate.answer, language)):
+        return False
+    statement = candidate.fields.get("sentence", "") if candidate.task in STATING else ""
+    if statement and not (statement[-12:-1] in candidate.passage and tells(statement, language)):
+        return False
+    asked = candidate.answer if candidate.task in QUOTING else candidate.fields.get("sentence", "")
+    if asked and candidate.task not in ("write", "continue") and _only_that(candidate.passage, asked):
+        return False
+    return not TAG.search(f"{candidate.passage} {candidate.answer} {' '.join(candidate.fields.values())}")
+
+
+def _only_that(passage: str, sentence: str) -> bool:
+    """Whether a passage is hardly more than the sentence that is asked for: nothing is to be found in it."""
+    return len(passage.rpartition("\n\n")[2]) < 1.3 * len(sentence) and passage.count("\n\n") < 2
 
 
 def _choose(candidates: list[Candidate], most: int, rng: Random) -> list[Candidate]:
-    """A weighted draw without replacement (Efraimidis and Spirakis 2006), at most one of a kind."""
+    """A weighted draw without replacement (Efraimidis and Spirakis 2006), at most `MOST` of a kind."""
     if not candidates:
         return []
     crowd = Counter(candidate.task for candidate in candidates)
     keyed = [(rng.random() ** (crowd[c.task] / WEIGHTS[c.task]), place, c) for place, c in enumerate(candidates)]
-    chosen: dict[str, Candidate] = {}
+    chosen: list[Candidate] = []
     for _, _, candidate in sorted(keyed, key=_by_draw):
-        chosen.setdefault(candidate.task, candidate)
+        alike = [one for one in chosen if one.task == candidate.task]
+        if len(alike) < MOST.get(candidate.task, 1) and not any(_overlap(candidate, one) for one in alike):
+            chosen.append(candidate)
         if len(chosen) == most:
             break
-    return list(chosen.values())
+    return chosen
+
+
+def _overlap(candidate: Candidate, other: Candidate) -> bool:
+    """Whether one of two answers holds the other, so that the second would teach nothing new."""
+    return candidate.answer in other.answer or other.answer in candidate.answer
 
 
 def _by_draw(keyed: tuple[float, int, Candidate]) -> tuple[float, int]:

@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterator
 from random import Random
 
+from datakit.stages.synthesize.alone import POINTS_EN, tells
 from datakit.stages.synthesize.candidates import Candidate
-from datakit.stages.synthesize.passages import Page, is_plain, unquoted, words
+from datakit.stages.synthesize.cutting import passage_with
+from datakit.stages.synthesize.passages import Page, unquoted, words
 
 PRONOUNS = words(
     "it this that these those he she they we you i there here one such its his her their our my your both which who"
@@ -22,6 +24,8 @@ OPENING = re.compile(
     r"^(?:However|But|And|So|Yet|Still|Moreover|Also|Indeed|In fact|Besides|Of course|Thus|Then|Instead"
     r"|Meanwhile),? (?=\w)"
 )
+POINTER = re.compile(r"(?i)(?:this|these|that|those|such|they|he|she)\b")
+"""Begins a sentence that says nothing without the one before it. `It` is mostly the text's subject."""
 NOT_DEFINING = words(
     "good better best bad big small large short long clear few little lot thing great common simple new third half"
     " quarter"
@@ -31,6 +35,7 @@ DEFINED = re.compile(
     r"^(?P<article>An?) (?P<term>[a-z][\w'’-]*(?: [a-z][\w'’-]*){0,3}?) (?:is|was) (?:an?|the|any) (?P<rest>.+)\.$"
 )
 MEANS = re.compile(r"^(?P<term>[A-Z][\w'’+-]*(?: [\w'’+-]+){0,2}) means (?:that )?(?P<rest>.{12,})\.$")
+NAMED = re.compile(r" (?:called|known as) ")
 CALLED = re.compile(
     r"^(?P<body>(?:The|An?) [^,;:()]{8,110}) (?:is|are) (?:called|known as) (?P<term>(?:an? "
     r"|the )?[\w'’-]+(?: [\w'’-]+){0,3})\.$"
@@ -47,6 +52,7 @@ CONNECTIVES = {
     "Therefore,": "result", "As a result,": "result", "Consequently,": "result", "For example,": "example",
     "For instance,": "example",
 }  # fmt: skip
+CONNECTIVE = re.compile(rf"({'|'.join(CONNECTIVES)}) ")
 STANDARD = {"contrast": "However,", "result": "As a result,", "example": "For example,"}
 BECAUSE_OF_KIND = {
     "contrast": "what follows goes against what was said before",
@@ -54,21 +60,21 @@ BECAUSE_OF_KIND = {
     "example": "what follows is an instance of what was said before",
 }
 IN_YEAR = re.compile(r"^In (?P<year>1\d{3}|20\d{2}),? (?P<fact>[^;:]{20,170})\.$")
+SAYS_WHAT = re.compile(r"(?i)(\S.*?) (?:is|are|was|were) (?:an?|the|any|one) \S+ \S+ \S+")
+ARTICLE = re.compile(r"(?i)(?:an?|the) ")
 NUMBERS = re.compile(r"\b(?:1\d{3}|20\d{2})\b")
 
 
 def sentence_tasks(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """Candidates from single sentences and from neighbouring ones."""
-    for place, unit in enumerate(page.units):
-        for inner, sentence in enumerate(unit.sentences):
-            if not is_plain(sentence, "en"):
-                continue
-            before = unit.sentences[inner - 1] if inner else ""
-            before = before if before and is_plain(before, "en") else ""
-            for task, fields, answer in _from_sentence(page, sentence, before, place == 0 and inner == 0):
-                yield Candidate(task, page.around(place, inner, limit), answer, fields)
-            if before:
-                yield from _choose_connective(page.around(place, inner, limit), before, sentence, rng)
+    for place, inner, sentence in page.plain_sentences():
+        unit = page.units[place]
+        before = unit.sentences[inner - 1] if inner and unit.plain("en")[inner - 1] else ""
+        for task, fields, answer in _from_sentence(page, sentence, before, place == 0 and inner == 0):
+            yield Candidate(task, passage_with(page, place, inner, limit), answer, fields)
+        word = CONNECTIVE.match(sentence) if before else None
+        if word:
+            yield from _choose_connective(passage_with(page, place, inner, limit), before, sentence, word[1], rng)
 
 
 def _from_sentence(page: Page, sentence: str, before: str, first: bool) -> Iterator[tuple[str, dict[str, str], str]]:
@@ -76,12 +82,14 @@ def _from_sentence(page: Page, sentence: str, before: str, first: bool) -> Itera
     if unquoted(plain):
         yield from _definitions(page, plain, first)
         yield from _reasons(plain, before)
-        if (found := IN_YEAR.match(plain)) and len(NUMBERS.findall(plain)) == 1 and not _points(found["fact"]):
-            yield "when", {"sentence": f"{capital(found['fact'])}."}, f"It happened in {found['year']}."
-    if not before or not unquoted(before) or before.endswith("?"):
+        if (found := IN_YEAR.match(plain)) and len(NUMBERS.findall(plain)) == 1:
+            fact = f"{capital(found['fact'])}."
+            if tells(fact, "en"):
+                yield "when", {"sentence": fact}, f"It happened in {found['year']}."
+    if not before or not unquoted(before) or before.endswith("?") or POINTER.match(OPENING.sub("", before)):
         return
     for task, pattern in (("result", RESULT), ("example", EXAMPLE), ("restate", RESTATE)):
-        if found := pattern.match(sentence):
+        if (found := pattern.match(sentence)) and not POINTER.match(found["rest"]):
             yield task, {"sentence": capital(OPENING.sub("", before))}, capital(found["rest"])
 
 
@@ -91,9 +99,15 @@ def _definitions(page: Page, sentence: str, first: bool) -> Iterator[tuple[str, 
     elif first and (subject := _title_subject(page.title, sentence)):
         be = "are" if sentence[len(subject) :].startswith((" are ", " were ")) else "is"
         yield "definition", {"term": _as_within(subject, page), "be": be}, sentence
-    if (found := MEANS.match(sentence)) and not _points(sentence) and not re.match(r"The |\w+ing ", found["term"]):
+    if (
+        " means " in sentence
+        and (found := MEANS.match(sentence))
+        and not _points(sentence)
+        and not re.match(r"The |\w+ing ", found["term"])
+        and not POINTS_EN.search(found["rest"])
+    ):
         yield "definition", {"word": _as_within(found["term"], page)}, sentence
-    if (found := CALLED.match(sentence)) and len(found["body"].split()) >= 5:
+    if NAMED.search(sentence) and (found := CALLED.match(sentence)) and len(found["body"].split()) >= 5:
         yield "term", {"body": lower(found["body"])}, sentence
 
 
@@ -106,20 +120,27 @@ def _as_within(term: str, page: Page) -> str:
     parts = term.split()
     if parts[0].lower() in COMMON_FIRST or (len(parts) > 1 and all(part[0].islower() for part in parts[1:])):
         return small
-    seen = any(re.search(rf"(?<![.!?] )(?<!^)\b{re.escape(small)}\b", unit.text) for unit in page.units)
-    return small if seen else term
+    return small if any(_within(small, unit.text) for unit in page.units) else term
+
+
+def _within(word: str, text: str) -> bool:
+    """Whether a word stands in a text, but not where a sentence begins."""
+    start = text.find(word, 1)
+    while start > 0:
+        end = start + len(word)
+        alone = not (text[start - 1].isalnum() or text[start - 1] == "_" or text[end : end + 1].isalnum())
+        if alone and text[end : end + 1] != "_" and text[start - 2 : start] not in (". ", "! ", "? "):
+            return True
+        start = text.find(word, start + 1)
+    return False
 
 
 def _title_subject(title: str, sentence: str) -> str:
     """How a first sentence names what the title names, if that is its subject and it says what it is."""
     if not title or len(title.split()) > 4 or not title[0].isalnum():
         return ""
-    found = re.match(
-        rf"((?:An? |The )?{re.escape(title)}) (?:is|are|was|were) (?:an?|the|any|one) \S+ \S+ \S+",
-        sentence,
-        re.IGNORECASE,
-    )
-    return found[1] if found else ""
+    found = SAYS_WHAT.match(sentence)
+    return found[1] if found and ARTICLE.sub("", found[1], count=1).lower() == title.lower() else ""
 
 
 def _reasons(sentence: str, before: str) -> Iterator[tuple[str, dict[str, str], str]]:
@@ -128,7 +149,7 @@ def _reasons(sentence: str, before: str) -> Iterator[tuple[str, dict[str, str], 
         if found := BECAUSE.match(sentence):
             fact, cause = found["fact"], found["cause"]
             whole = len(fact.split()) >= 5 and not re.search(r", (?:and|but|so|or|while|which) |;|:|\?", fact)
-            if whole and not HEDGED.search(fact) and _one_clause(fact, cause):
+            if whole and not HEDGED.search(fact) and _one_clause(fact, cause) and not _points(fact):
                 yield "reason", {"sentence": f"{fact}."}, f"The reason is that {lower(cause)}."
         elif (found := BECAUSE_FIRST.match(sentence)) and len(found["fact"].split()) >= 5:
             yield "reason", {"sentence": f"{capital(found['fact'])}."}, f"The reason is that {lower(found['cause'])}."
@@ -142,10 +163,9 @@ def _one_clause(fact: str, cause: str) -> bool:
     return not joined and not re.search(r", (?:and|but|so|or|then) |^(?:that|this)\b", cause)
 
 
-def _choose_connective(passage: str, before: str, sentence: str, rng: Random) -> Iterator[Candidate]:
+def _choose_connective(passage: str, before: str, sentence: str, word: str, rng: Random) -> Iterator[Candidate]:
     """The passage with a gap where the connective was, and three to choose from, of which one kind fits."""
-    word = next((word for word in CONNECTIVES if sentence.startswith(word + " ")), None)
-    if word is None or sentence not in passage or before not in passage:
+    if sentence not in passage or before not in passage:
         return
     kind = CONNECTIVES[word]
     choices = [word, *(STANDARD[other] for other in STANDARD if other != kind)]

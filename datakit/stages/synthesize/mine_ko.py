@@ -11,15 +11,17 @@ import re
 from collections.abc import Iterator
 from random import Random
 
+from datakit.stages.synthesize.alone import tells
 from datakit.stages.synthesize.candidates import Candidate
+from datakit.stages.synthesize.cutting import passage_with
 from datakit.stages.synthesize.korean import final_of, with_particle
-from datakit.stages.synthesize.passages import Page, is_plain, unquoted, words
+from datakit.stages.synthesize.passages import Page, unquoted, words
 
 POINTING = words(
     "이 그 저 이것 그것 이는 그는 이를 그를 이것은 그것은 이런 그런 저런 이러한 그러한 이때 그때 여기 여기서 거기"
     " 이곳 그곳"
     " 그래도 이들 그들 이들은 그들은 우리 우리는 저희 저희는 나 나는 내가 제가 저는 그녀 이처럼 이렇게 그렇게 이와"
-    " 그와 이에 여기에 둘 둘은"
+    " 그와 이에 여기에 둘 둘은 관련 해당 위의 앞의 이번 다음의"
 )
 """Words that point outside a sentence, or to whoever speaks."""
 OPENING = re.compile(
@@ -27,6 +29,11 @@ OPENING = re.compile(
     r"(?:,\s*|\s+)"
 )
 CLAUSE_BREAK = re.compile(r"(?:고|며|지만|으나|는데|은데|면서|반면|거나),|,")
+DEFINING = (
+    "말한다.", "뜻한다.", "가리킨다.", "의미한다.", "일컫는다.", "말합니다.", "뜻합니다.", "가리킵니다.", "의미합니다.",
+)  # fmt: skip
+CALLING = ("한다.", "부른다.", "합니다.", "부릅니다.", "일컫는다.")
+"""Ends of the sentences that the patterns below are tried on: trying them costs, and few fit."""
 DEFINED = re.compile(
     r"^(?P<term>[^,]{2,20}?)(?P<mark>이란|란|은|는) (?P<body>[^,].*?)(?:을|를) (?P<verb>말한다|뜻한다|가리킨다"
     r"|의미한다|일컫는다|말합니다|뜻합니다|가리킵니다|의미합니다)\.$"
@@ -51,31 +58,35 @@ CONNECTIVES = {
     "그러나": "contrast", "하지만": "contrast", "그렇지만": "contrast", "반면": "contrast", "따라서": "result",
     "그러므로": "result", "그래서": "result", "예를 들어": "example", "예컨대": "example",
 }  # fmt: skip
+CONNECTIVE = re.compile(rf"({'|'.join(CONNECTIVES)})(?=[ ,])")
 STANDARD = {"contrast": "그러나", "result": "따라서", "example": "예를 들어"}
 BECAUSE_OF_KIND = {
     "contrast": "앞뒤 문장의 내용이 서로 맞서기 때문입니다.",
     "result": "앞 문장이 뒤 문장의 원인이나 근거가 되기 때문입니다.",
     "example": "뒤 문장이 앞 문장의 내용을 보여 주는 예이기 때문입니다.",
 }
+SUBJECT = re.compile(
+    r" (?!\S*(?:않|있|없|하|되|같|많|좋|높|낮|보|주|쓰|오)[은는] |(?:것|수|데|줄|때)[은는이가] )"
+    r"[가-힣A-Za-z0-9]+(?:은|는|이|가|도)(?= )"
+)
+"""A word that may be a topic or subject, with a word after it."""
+TOPIC = re.compile(r"(?!.*(?:에는|에서는|으로는|에게는|하는|되는|있는|없는)$)[가-힣A-Za-z0-9]{1,12}(?:은|는)")
 YEAR = re.compile(r"(?<!\d)(1\d{3}|20\d{2})년(?=에|,| |부터|까지)")
 PAST = re.compile(r"(?:[았었였했됐렸났졌갔왔겼켰렀섰냈썼랐쳤] ?다|[았었였했됐렸났졌갔왔겼켰렀섰냈썼랐쳤]습니다)\.$")
 
 
 def sentence_tasks(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """Candidates from single sentences and from neighbouring ones."""
-    for place, unit in enumerate(page.units):
-        for inner, sentence in enumerate(unit.sentences):
-            if not is_plain(sentence, "ko"):
-                continue
-            before = unit.sentences[inner - 1] if inner else ""
-            before = before if before and is_plain(before, "ko") else ""
-            for task, fields, answer in _from_sentence(page, sentence, before, place == 0 and inner == 0):
-                yield Candidate(task, page.around(place, inner, limit), answer, fields)
-            if before and (found := _connective(sentence)):
-                yield from _choose_connective(page.around(place, inner, limit), before, sentence, *found, rng)
-            if (found_year := _only_year(sentence)) and unquoted(sentence):
-                blank = sentence.replace(f"{found_year}년", "____년", 1)
-                yield Candidate("when", page.around(place, inner, limit), f"{found_year}년입니다.", {"sentence": blank})
+    for place, inner, sentence in page.plain_sentences():
+        unit = page.units[place]
+        before = unit.sentences[inner - 1] if inner and unit.plain("ko")[inner - 1] else ""
+        for task, fields, answer in _from_sentence(page, sentence, before, place == 0 and inner == 0):
+            yield Candidate(task, passage_with(page, place, inner, limit), answer, fields)
+        if before and (word := CONNECTIVE.match(sentence)):
+            yield from _choose_connective(passage_with(page, place, inner, limit), before, sentence, word[1], rng)
+        if (year := _only_year(sentence)) and unquoted(sentence) and tells(sentence, "ko"):
+            blank = sentence.replace(f"{year}년", "____년", 1)
+            yield Candidate("when", passage_with(page, place, inner, limit), f"{year}년입니다.", {"sentence": blank})
 
 
 def _from_sentence(page: Page, sentence: str, before: str, first: bool) -> Iterator[tuple[str, dict[str, str], str]]:
@@ -93,14 +104,20 @@ def _from_sentence(page: Page, sentence: str, before: str, first: bool) -> Itera
 def _definitions(page: Page, sentence: str, first: bool) -> Iterator[tuple[str, dict[str, str], str]]:
     if sentence.endswith("?") or _points(sentence):
         return
-    found = DEFINED.match(sentence) or DEFINED_IS.match(sentence)
+    found = DEFINED.match(sentence) if sentence.endswith(DEFINING) else None
+    found = found or (DEFINED_IS.match(sentence) if "란 " in sentence else None)
     if found and _is_term(found["term"]) and _defines(found):
         yield "definition", {"term": with_particle(found["term"], "이란/란")}, sentence
     elif first and page.title and IS_NOUN.search(sentence) and not NOT_NOUN.search(sentence):
         for mark in ("은 ", "는 ", "이란 ", "란 "):
             if sentence.startswith(page.title + mark) and _is_term(page.title):
                 yield "definition", {"term": with_particle(page.title, "이란/란")}, sentence
-    if (called := CALLED.match(sentence)) and _is_term(called["term"]) and _is_noun_phrase(called):
+    if (
+        sentence.endswith(CALLING)
+        and (called := CALLED.match(sentence))
+        and _is_term(called["term"])
+        and _is_noun_phrase(called)
+    ):
         body, term = called["body"], called["term"]
         yield "definition", {"term": with_particle(term, "이란/란")}, f"{with_particle(term, '은/는')} {body}입니다."
         yield "term", {"body": with_particle(body, "을/를")}, f"{with_particle(term, '이라고/라고')} 합니다."
@@ -129,13 +146,26 @@ def _reasons(sentence: str, before: str) -> Iterator[tuple[str, dict[str, str], 
     elif found := BECAUSE.match(sentence):
         cause, fact = found["cause"], found["fact"]
         if not _breaks(cause) and not _breaks(fact) and not _points(cause) and " 때문" not in fact:
-            yield "reason", {"sentence": fact}, f"{cause} 때문입니다."
+            yield from _reason_of(cause, fact, f"{cause} 때문입니다.")
     elif found := SINCE.match(sentence):
         cause, fact = found["cause"], found["fact"]
         if not _breaks(cause) and not _breaks(fact) and not _points(cause) and not cause.endswith("탓이므로"):
-            yield "reason", {"sentence": fact}, f"{_nominal(cause)} 때문입니다."
+            yield from _reason_of(cause, fact, f"{_nominal(cause)} 때문입니다.")
     if sentence.startswith(("이 때문에 ", "그 때문에 ")) and _tells(before):
         yield "reason", {"sentence": sentence[len("이 때문에 ") :]}, OPENING.sub("", before)
+
+
+def _reason_of(cause: str, fact: str, answer: str) -> Iterator[tuple[str, dict[str, str], str]]:
+    """`달은 가까이 있기 때문에 바닷물을 당긴다`: a fact without a subject takes the cause's topic, or is none."""
+    first = cause.split(" ", 1)[0]
+    if OPENING.match(f"{first[:3]} ") or first.startswith(("그러나", "하지만", "따라서", "그래서")):
+        return
+    if not SUBJECT.search(f" {fact}"):
+        if not TOPIC.fullmatch(first):
+            return
+        fact = f"{first} {fact}"
+    if len(fact.split()) >= 3:
+        yield "reason", {"sentence": fact}, answer
 
 
 def _nominal(cause: str) -> str:
@@ -206,19 +236,11 @@ def _tells(before: str) -> bool:
     return bool(before) and unquoted(before) and not before.endswith(("?", "까."))
 
 
-def _connective(sentence: str) -> tuple[str, str] | None:
-    for word, kind in CONNECTIVES.items():
-        if sentence.startswith(word) and sentence[len(word) : len(word) + 1] in (" ", ","):
-            return word, kind
-    return None
-
-
-def _choose_connective(
-    passage: str, before: str, sentence: str, word: str, kind: str, rng: Random
-) -> Iterator[Candidate]:
+def _choose_connective(passage: str, before: str, sentence: str, word: str, rng: Random) -> Iterator[Candidate]:
     """The passage with a gap where the connective was, and three to choose from, of which one kind fits."""
     if sentence not in passage or before not in passage:
         return
+    kind = CONNECTIVES[word]
     choices = [word, *(STANDARD[other] for other in STANDARD if other != kind)]
     rng.shuffle(choices)
     gapped = passage.replace(sentence, "(      )" + sentence[len(word) :], 1)
@@ -227,5 +249,5 @@ def _choose_connective(
 
 
 def _only_year(sentence: str) -> str | None:
-    years = YEAR.findall(sentence)
+    years = YEAR.findall(sentence) if "년" in sentence else []
     return years[0] if len(years) == 1 and len(re.findall(r"\d+년", sentence)) == 1 and PAST.search(sentence) else None

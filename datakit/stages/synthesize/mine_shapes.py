@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Iterator
 from random import Random
 
-from datakit.stages.synthesize.candidates import Candidate
+from datakit.stages.synthesize.alone import REPLIES, TALKS, is_clean, is_exchange, is_whole, subject_of, tells
+from datakit.stages.synthesize.candidates import Candidate, Rule
+from datakit.stages.synthesize.cutting import may_begin, passage_with
 from datakit.stages.synthesize.korean import final_of, with_particle
-from datakit.stages.synthesize.mine_en import PRONOUNS
-from datakit.stages.synthesize.mine_ko import POINTING
-from datakit.stages.synthesize.passages import NUMBERED, TAG, UNFIT, Page, Unit, is_plain, words
+from datakit.stages.synthesize.passages import NUMBERED, TAG, Page, Unit, is_odd, is_plain, split_sentences, words
 
 REPLY = {
     "ko": re.compile(
@@ -27,25 +27,35 @@ REPLY = {
         r"^(?:(?:[A-Z][\w' ]{0,20} )?(?:[Rr]eply|[Aa]nswer|[Rr]esponse)(?: (?:from [\w ]{2,20}|\d))?:|A[.:]|→)\s*"
     ),
 }
+NAMED_FIRST = re.compile(r"^(?:[^\s:.,]{1,20} ?){1,4}: ")
 ASKED_MARK = re.compile(r"^(?:Q|문|질문|Question|문의)\s*[.:)]\s*")
 QUESTION_WORD = re.compile(r"왜|어떻게|무엇|뭐|뭘|언제|어디|얼마|누가|누구|어느|어떤|몇|정말|과연")
 ASKS = re.compile(r"(?:나|까|까요|나요|가요|는가|은가|인가)$")
-AMOUNT = r"(?<![\d.,])\d[\d,]*(?:\.\d+)?"
 FIGURES = {
     "ko": {
-        "금액": AMOUNT + r"\s?(?:[십백천만억조]\d*)*(?:\s?\d+[십백천만억])*\s?원(?![형본인리칙소고])",
+        "금액": r"(?<![\d.,])\d[\d,.]*(?:\s?[십백천만억조]+(?:\s?\d[\d,]*)?)*\s?원(?![형본인리칙소고])",
         "퍼센트 값": r"(?<![\d.,])\d+(?:\.\d+)?\s?(?:%|퍼센트)",
         "날짜": r"(?:(?<!\d)\d{4}년\s)?(?<!\d)\d{1,2}월\s\d{1,2}일",
-        "길이": r"(?<![\d.,])\d[\d,]*(?:\.\d+)?\s?(?:킬로미터|센티미터|밀리미터|미터|km|cm|mm)(?![A-Za-z])",
     },
     "en": {
         "sums of money": r"(?:[$£€]\s?\d[\d,]*(?:\.\d+)?(?: (?:million|billion))?"
         r"|(?<![\d.,])\d[\d,]* (?:pounds|dollars|euros|won)\b)",
         "percentages": r"(?<![\d.,])\d+(?:\.\d+)?(?:%| per ?cent\b)",
-        "lengths": AMOUNT + r"[ -]?(?:kilometres?|centimetres?|millimetres?|metres?|km|cm|mm|miles?|feet|inches)\b",
         "times of day": r"(?<![\d:])\d{1,2}:\d{2}(?![\d:])(?: ?[ap]\.?m\b)?",
     },
 }
+LEFT = {
+    "금액": re.compile(r"[\d십백천만억]\s?원|\d,\d{3}|\d\s?[천만억]|달러|유로|엔화"),
+    "퍼센트 값": re.compile(r"%|퍼센트|프로|\d할|[일이삼사오육칠팔구]할|절반|배"),
+    "날짜": re.compile(r"\d일|\d월|요일|어제|오늘|내일|\d{1,2}[./]\d{1,2}"),
+    "sums of money": re.compile(
+        r"[$£€]|\b(?:pounds|dollars|euros|won|pence|cents|p)\b|\d,\d{3}|\b(?:million|billion)\b"
+    ),
+    "percentages": re.compile(r"%|per ?cent|percentage|\b(?:half|third|quarter|tenth)s?\b"),
+    "times of day": re.compile(r"\d[:.]\d\d|o'clock|\b(?:noon|midnight|dawn)\b|\d ?[ap]\.?m\b"),
+}
+"""What must not stay in a passage once the figures found are taken out: then the list would not be complete."""
+UNITS = {"십": 10, "백": 100, "천": 1000, "만": 10**4, "억": 10**8, "조": 10**12}
 FIGURES_COMPILED = {lang: {name: re.compile(text) for name, text in kinds.items()} for lang, kinds in FIGURES.items()}
 PERSONAL = {
     "ko": re.compile(r"(?:니다|요|죠|음|함)\.$|저는|제가|나는|내가"),
@@ -60,14 +70,22 @@ BOUND_BEFORE = re.compile(
 )
 BOUND_AFTER = re.compile(r"^\s?[가-힣%]{0,6}\s?(?:이상|이하|미만|초과|넘|못 미|가까|or more|or less|at most|at least)")
 """A bound: with another number the sentence could be true as well (more than 300 is more than 200)."""
+DIGIT = re.compile(r"\d")
 NUMBER = re.compile(r"(?<![\w.,:/+-])(\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)(?![\d:/]|[.,-]\d|-)")
 """A number that stands by itself: no part of a code, a date, a time or a phone number."""
 NO_CHANGE = re.compile(
-    r"\s?(?:시|분|월|일|호|번|층|학년|am|pm|a\.m|p\.m|o'clock|January|February|March|April|May|June|July|August|September|October|November|December)"
+    r"\s?(?:시|분|월|일|호|번|층|학년|am|pm|a\.m|p\.m|o'clock|January|February|March|April|May|June|July|August"
+    r"|September|October|November|December)"
 )
 """What follows a number that has a natural limit, so that a changed one could be absurd."""
-KOREAN_PARTICLES = ("에서", "으로", "은", "는", "이", "가", "을", "를", "의", "에", "로", "와", "과", "도")
+COUNTED = re.compile(r"\s?(?:[십백천만억조]|hundred|thousand|million|billion|m\b|k\b|s\b)")
+"""A number that goes on in letters: 3만, 2 million. Changing the digits alone would cut it."""
+DIGITS = re.compile(r"\d[\d,.]*")
+KOREAN_WORD = re.compile(r"(?<![가-힣A-Za-z0-9])[가-힣]{3,9}(?![가-힣])")
+LONG_PARTICLES = frozenset({"에서", "으로"})
+KOREAN_PARTICLES = LONG_PARTICLES | frozenset("은는이가을를의에로와과도")
 NEEDS_FINAL = {"은": True, "는": False, "이": True, "가": False, "을": True, "를": False, "과": True, "와": False}
+WORD_BEFORE, LATIN_LETTER = re.compile(r"[가-힣A-Za-z]"), re.compile(r"[A-Za-z]")
 ENGLISH_WORD = re.compile(r"(?<![\w'’-])[a-z]{5,}(?![\w'’-])")
 STOPWORDS = words(
     "about above after again against along among another around because before being below between cannot could doing"
@@ -83,41 +101,65 @@ IMPERATIVE_NO = re.compile(
 STEP_KO = re.compile(r"(?:세요|십시오|시오|니다|한다|[가-힣]다|기|해요)\.?[\"'”’)]*$")
 
 
+HEADING_NUMBER = re.compile(r"^(?:\d+[.)]\s+|(?:제?\d+(?:단계|장|절)|Step \d+)[:.]?\s+)")
+LOOSE_TITLE = re.compile(r"^(?:\[|\(|(?:Example|예제?) ?\d)|\d{4}[-./]\d|(?:[:：.]|전용)$")
+"""No title: a mark, a date, a number of an example, a line that goes on."""
+HOW_TO = re.compile(
+    r"(?i)\bhow to\b|\bguide\b|\btips?\b|\bcare\b|\binstructions?\b|\bchecklist\b|\bsteps?\b|\bhand-?out\b|\bnotes?\b"
+    r"|^(?:[A-Z][a-z]+ )?[A-Z][a-z]+ing\b|방법|하는 법|[는은] 법|요령|안내|따라|하기|[기]$|관리|세척|사용|쓰기"
+    r"|순서|과정|필기|정리|강의|회차|주차|자료"
+)
+"""A title that promises what its first paragraph does not hold, or names the lesson that it is from."""
+SAYS_NOTHING = re.compile(
+    r"(?i)^(?:the )?(?:steps?|background|introduction|overview|notes?|summary|conclusion|tips|what you need"
+    r"|before you (?:start|begin)"
+    r"|other|more|examples?|the numbers|small things.*)$|^(?:준비물?|순서|개요|배경|들어가며|나가며|마무리|정리"
+    r"|참고|기타|예시?|팁|주의|방법|결과)$"
+)
+LOOSE_HEADING = re.compile(r"[:：,]|\s{2,}|\t")
+
+
 def title_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """A title for a text, where the title's words come from the text; a question where the title is one."""
     if not page.title or not usable_title(page.title, page.language):
         return
-    passage, _ = page.lead(limit, first_prose(page))
-    if len(passage) < (120 if page.language == "ko" else 250) or TAG.search(page.title):
+    passage, title = opening_prose(page, limit), page.title
+    if len(passage) < (100 if page.language == "ko" else 250) or not is_clean(title) or is_how_to(title):
         return
-    if is_question(page.title, page.language):
-        if shared_words(page.title, passage, page.language) >= 1:
-            yield Candidate("question", passage, page.title, {})
-    elif shared_words(page.title, passage, page.language) >= 2:
-        yield Candidate("title", passage, page.title, {})
+    if covered(title, passage, page.language) < 1 or not all(number in passage for number in DIGITS.findall(title)):
+        return
+    yield Candidate("question" if is_question(title, page.language) else "title", passage, title, {})
 
 
 def heading_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """A heading for a section."""
     for place, unit in enumerate(page.units[:-1]):
-        heading = clean_heading(unit.text)
-        if unit.kind != "heading" or not usable_title(heading, page.language) or len(heading) < 4:
+        if unit.kind != "heading":
             continue
-        if not unit.level and (re.search(r"[:：,]|\s{2,}|\t", heading) or page.units[place + 1].block == unit.block):
+        if not unit.level and page.units[place + 1].block == unit.block:
+            continue
+        heading = clean_heading(unit.text)
+        if len(heading) < 4 or not usable_title(heading, page.language):
+            continue
+        if not unit.level and LOOSE_HEADING.search(heading):
             continue
         passage, whole = page.lead(limit, place + 1)
         long_enough = len(passage) >= (90 if page.language == "ko" else 180)
-        if whole and long_enough and shared_words(heading, passage, page.language) >= 1:
+        prose = page.units[place + 1].kind == "prose" and may_begin(page, place + 1) and is_whole(passage)
+        told = says_something(heading, page.language) and covered(heading, passage, page.language) >= 0.75
+        if whole and long_enough and prose and told:
             yield Candidate("heading", passage, heading, {})
 
 
 def summary_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """The sentence that says what a text is about: its first, where it repeats the title's words and much follows."""
     first = first_prose(page)
-    if not page.title or is_question(page.title, page.language) or first >= len(page.units) or first > 0:
+    if not page.title or is_question(page.title, page.language) or is_how_to(page.title):
+        return
+    if first >= len(page.units) or first > 0:
         return
     sentences = page.units[first].sentences
-    passage, _ = page.lead(limit, first)
+    passage = opening_prose(page, limit)
     low, shared = (25, 0.34) if page.language == "ko" else (50, 0.34)
     if sentences and PERSONAL[page.language].search(sentences[0]):
         return
@@ -130,7 +172,9 @@ def summary_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
         return
     words = _content_words(page.title, page.language)
     overlap = shared_words(page.title, sentences[0], page.language) / max(1, len(words))
-    if overlap >= shared and len(passage) > 3 * len(sentences[0]):
+    if page.language == "ko" and not subject_of(sentences[0]):
+        return
+    if overlap >= shared and len(passage) > 2 * len(sentences[0]):
         yield Candidate("summary", passage, sentences[0], {})
 
 
@@ -145,6 +189,7 @@ def order_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
             shuffled != steps
             and len(listed) <= limit
             and not TAG.search(listed)
+            and not is_odd(heading)
             and not re.search(r"https?://", listed)
         ):
             about = clean_heading(heading)
@@ -153,51 +198,80 @@ def order_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
 
 
 def answer_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
-    """A customer's or reader's question, and the first reply to it, where the text marks the reply as one."""
+    """What somebody asks, and the first reply to it: marked as one, or the second of two paragraphs of an exchange."""
     mark = REPLY[page.language]
     for place, unit in enumerate(page.units):
         found = mark.match(unit.text)
-        if not found or (place == 0 and not page.title):
-            continue
-        asked = "\n\n".join([page.title] * bool(page.title) + [page.joined(0, place)] * bool(place))
-        asked = ASKED_MARK.sub("", asked).strip()
-        reply = _block_after(page, place, found.end())
-        low = 60 if page.language == "ko" else 120
-        if (
-            not _asks(asked, page.language)
-            or mark.match(reply)
-            or re.search("[└→▶]", reply)
-            or "?" in reply.split("\n")[0][:60]
-        ):
+        if found and (place or page.title):
+            yield from _answered(page, place, _block_after(page, place, found.end()), limit)
             return
-        if 30 <= len(asked) <= limit and low <= len(reply) <= limit * 1.5 and not TAG.search(reply):
-            yield Candidate("answer", asked, reply, {})
+    if not page.title and len(page.units) == 2 and page.units[1].kind == "prose" and is_exchange(page):
+        yield from _answered(page, 1, NAMED_FIRST.sub("", page.units[1].text), limit)
+
+
+def _answered(page: Page, place: int, reply: str, limit: int) -> Iterator[Candidate]:
+    """The task, if what stands before `place` asks for something by itself and the reply is no question."""
+    asked = "\n\n".join([page.title] * bool(page.title) + [page.joined(0, place)] * bool(place))
+    asked = ASKED_MARK.sub("", asked).strip()
+    low = 60 if page.language == "ko" else 120
+    if not _asks(asked, page.language) or TAG.search(asked):
         return
+    if not any(TALKS[page.language].search(one) for one in split_sentences(asked)):
+        return
+    if not is_clean(reply) or REPLIES.match(reply) or "?" in reply.split("\n")[0][:60]:
+        return
+    fits = 30 <= len(asked) <= limit * 1.2 and low <= len(reply) <= limit * 1.5
+    if fits and reply.endswith((".", "!")) and (reply[0].isupper() or page.language == "ko"):
+        yield Candidate("answer", asked, reply, {})
 
 
 def extract_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """All sums, percentages, dates or lengths of a passage, in order."""
-    passage, _ = page.lead(limit, first_prose(page))
+    passage = opening_prose(page, limit)
+    if not DIGIT.search(passage):
+        return
     for name, pattern in FIGURES_COMPILED[page.language].items():
         found = list(pattern.finditer(passage))
         # `75~80%`: one figure of a range alone would be wrong, and the two have no one spelling.
         if any(passage[: one.start()].rstrip().endswith(("~", "∼", "–", "-")) for one in found):
             continue
         values = list(dict.fromkeys(one.group().strip() for one in found))
-        if 2 <= len(values) <= 8 and not TAG.search(" ".join(values)):
+        if 2 <= len(values) <= 8 and _complete(name, pattern, passage, values):
             what = with_particle(name, "을/를") if page.language == "ko" else name
             yield Candidate("extract", passage, "\n".join(f"- {value}" for value in values), {"what": what})
 
 
+def _complete(name: str, pattern: re.Pattern[str], passage: str, values: list[str]) -> bool:
+    """Whether nothing else of the kind is in the passage, and no value stands there in two spellings."""
+    if LEFT[name].search(pattern.sub(" ", passage)):
+        return False
+    return name != "금액" or len({_won(value) for value in values}) == len(values)
+
+
+def _won(amount: str) -> float:
+    """4만 8,148원 -> 48148."""
+    total = 0.0
+    for number, units in re.findall(r"(\d[\d,.]*)\s?([십백천만억조]*)", amount):
+        value = float(number.replace(",", "").rstrip("."))
+        for unit in units:
+            value *= UNITS[unit]
+        total += value
+    return total
+
+
 def check_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """Is it so? A sentence of the passage, as it stands or with one number changed."""
-    for place, inner, sentence in page.sentences():
+    for place, inner, sentence in page.plain_sentences() if page.title else ():
+        if not DIGIT.search(sentence) or sentence.endswith("?"):
+            continue
         numbers = [found for found in NUMBER.finditer(sentence) if not NO_CHANGE.match(sentence, found.end())]
-        if len(numbers) != 1 or not is_plain(sentence, page.language) or sentence.endswith("?"):
+        if len(numbers) != 1:
             continue
-        if _points_back(sentence, page.language):
+        if COUNTED.match(sentence, numbers[0].end()) or not tells(sentence, page.language):
             continue
-        passage = page.around(place, inner, limit)
+        if _content_words(page.title, page.language) and not shared_words(page.title, sentence, page.language):
+            continue
+        passage = passage_with(page, place, inner, limit)
         told = numbers[0].group()
         bound = BOUND_BEFORE.search(sentence[: numbers[0].start()]) or BOUND_AFTER.match(sentence[numbers[0].end() :])
         if bound or rng.random() < 0.5:
@@ -213,24 +287,34 @@ def check_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
 def cloze_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """A word that the passage uses three times or more, blanked once; four to choose from."""
     count = _korean_nouns if page.language == "ko" else _english_words
-    for place, inner, sentence in page.sentences():
-        if not inner or not is_plain(sentence, page.language):
+    known: dict[str, tuple[Counter[str], list[str]]] = {}
+    for place, inner, sentence in page.plain_sentences():
+        if not inner:
             continue
-        passage = page.around(place, inner, limit)
-        counted = count(passage)
-        fit = sorted(word for word, times in counted.items() if times >= 3 and sentence.count(word) == 1)
+        passage = passage_with(page, place, inner, limit)
+        if passage not in known:
+            words = count(passage)
+            known[passage] = words, sorted(word for word, times in words.items() if times >= 3)
+        counted, often = known[passage]
+        fit = [word for word in often if sentence.count(word) == 1]
         if not fit:
             continue
         word = rng.choice(fit)
         others = sorted(w for w in counted if _alike(w, word, page.language) and w not in sentence)
-        here = re.search(rf"(?<![가-힣A-Za-z]){word}(?![A-Za-z])", sentence)
-        if len(others) < 3 or not here or sentence not in passage:
+        here = sentence.index(word)
+        end = here + len(word)
+        if len(others) < 3 or sentence not in passage or not _alone(sentence, here, end):
             continue
         choices = [word, *rng.sample(others, 3)]
         rng.shuffle(choices)
-        gapped = passage.replace(sentence, sentence[: here.start()] + "____" + sentence[here.end() :], 1)
+        gapped = passage.replace(sentence, sentence[:here] + "____" + sentence[end:], 1)
         answer = f"빈칸에 들어갈 말은 ‘{word}’입니다." if page.language == "ko" else f"The missing word is “{word}”."
         yield Candidate("cloze", gapped, answer, {"choices": ", ".join(choices)})
+
+
+def _alone(sentence: str, start: int, end: int) -> bool:
+    """Whether no letter stands before a word, and no Latin one behind it (particles may)."""
+    return not (WORD_BEFORE.match(sentence, start - 1) if start else None) and not LATIN_LETTER.match(sentence, end)
 
 
 def _asks(text: str, language: str) -> bool:
@@ -242,25 +326,46 @@ def _asks(text: str, language: str) -> bool:
 
 def clean_heading(text: str) -> str:
     """A heading without its number: `4. Building the heap`, `5단계: 되살려 보기`."""
-    return re.sub(r"^(?:\d+[.)]\s+|(?:제?\d+(?:단계|장|절)|Step \d+)[:.]?\s+)", "", text).strip()
+    return HEADING_NUMBER.sub("", text).strip()
 
 
 def first_prose(page: Page) -> int:
     return next((place for place, unit in enumerate(page.units) if unit.kind == "prose"), 0)
 
 
-def _points_back(sentence: str, language: str) -> bool:
-    """Too short to say something by itself, or begins with a word for something else."""
-    first = re.split(r"[\s,']", sentence, maxsplit=1)[0]
-    if language == "ko":
-        return len(sentence) < 22 or first in POINTING
-    return len(sentence) < 45 or first.lower() in PRONOUNS
+def opening_prose(page: Page, limit: int) -> str:
+    """The first paragraphs that fit, without the title, "" where they can't be read alone."""
+    if not page.units or page.units[0].kind != "prose" or not may_begin(page, 0):
+        return ""
+    taken = 0
+    while taken < len(page.units) and page.units[taken].kind == "prose":
+        if len(page.joined(0, taken + 1)) > limit or not is_clean(page.units[taken].text):
+            break
+        taken += 1
+    text = page.joined(0, taken) if taken else page.lead(limit)[0]
+    return text if is_whole(text) else ""
+
+
+def is_how_to(title: str) -> bool:
+    """Whether a title promises instructions or names a lesson."""
+    return bool(HOW_TO.search(title))
+
+
+def says_something(heading: str, language: str) -> bool:
+    """Whether a heading says what its section is about."""
+    return len(heading) >= (2 if language == "ko" else 4) and not SAYS_NOTHING.match(heading)
+
+
+def covered(title: str, text: str, language: str) -> float:
+    """The share of a title's content words that a text holds."""
+    wanted = _content_words(title, language)
+    return shared_words(title, text, language) / len(wanted) if wanted else 0.0
 
 
 def usable_title(title: str, language: str) -> bool:
     words = title.split()
     low = 2 if language == "en" else 1
-    return low <= len(words) <= 14 and not UNFIT.search(title) and not re.search(r"\d{4}[-./]\d|[:：]$|^\[|^\(", title)
+    return low <= len(words) <= 14 and not LOOSE_TITLE.search(title) and not is_odd(title)
 
 
 def is_question(title: str, language: str) -> bool:
@@ -333,13 +438,19 @@ def _other_number(told: str, after: str, rng: Random) -> str | None:
 
 def _korean_nouns(passage: str) -> Counter[str]:
     """Stems that stand before at least two different particles, which verbs don't, with how often they stand so."""
-    stems: dict[str, Counter[str]] = {}
-    for word in re.findall(r"(?<![가-힣A-Za-z0-9])[가-힣]{3,9}(?![가-힣])", passage):
-        particle = next((p for p in KOREAN_PARTICLES if word.endswith(p)), None)
-        stem = word.removesuffix(particle) if particle else ""
-        if len(stem) >= 2 and particle and NEEDS_FINAL.get(particle, bool(final_of(stem))) == bool(final_of(stem)):
-            stems.setdefault(stem, Counter())[particle] += 1
-    return Counter({stem: sum(counts.values()) for stem, counts in stems.items() if len(counts) >= 2})
+    times: Counter[tuple[str, str]] = Counter()
+    for word in KOREAN_WORD.findall(passage):
+        particle = word[-2:] if word[-2:] in LONG_PARTICLES else word[-1]
+        if particle in KOREAN_PARTICLES and len(word) >= len(particle) + 2:
+            times[word[: -len(particle)], particle] += 1
+    found: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    for (stem, particle), count in times.items():
+        needed = NEEDS_FINAL.get(particle)
+        if needed is None or needed == bool(final_of(stem)):
+            found[stem] += count
+            kinds[stem] += 1
+    return Counter({stem: count for stem, count in found.items() if kinds[stem] >= 2})
 
 
 def _english_words(passage: str) -> Counter[str]:
@@ -355,6 +466,7 @@ def _alike(word: str, other: str, language: str) -> bool:
     return word[-1:] == other[-1:] or (word.endswith("s") == other.endswith("s") and word[-2:] not in ("ed", "ng"))
 
 
-RULES = (
-    title_task, heading_task, summary_task, order_task, answer_task, extract_task, check_task, cloze_task,
-)  # fmt: skip
+RULES: dict[str, Rule] = {
+    "title": title_task, "question": title_task, "heading": heading_task, "summary": summary_task, "order": order_task,
+    "answer": answer_task, "extract": extract_task, "check": check_task, "cloze": cloze_task,
+}  # fmt: skip

@@ -9,7 +9,11 @@ reply that was cut off loses its last piece, which may be half.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from datakit.teachers.structured import parse_json
 
 _LABELS = {
     "instruction": r"instruction|task|지시(?:문|사항)?|과제|명령",
@@ -110,3 +114,29 @@ def _is_preamble(text: str, has_list: bool) -> bool:
     """Whether the text before a list is talk (`Here are …:`) or nothing."""
     bare = text.strip()
     return not bare or (has_list and bare.endswith((":", "："))) or bare.startswith("```")
+
+
+def records(reply: str, required: Sequence[str]) -> list[dict[str, Any]]:
+    """The JSON objects of a reply that have the `required` fields, in order, however deep they lie in one another; of a
+    reply that breaks off, those that are there."""
+    return list(_with_fields(parse_json(reply).value, required))
+
+
+def said(record: dict[str, Any], name: str) -> str:
+    """A field of a record as text, trimmed; numbers as they are written, "" for anything else."""
+    value = record.get(name)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    return str(value).strip()
+
+
+def _with_fields(value: Any, required: Sequence[str]) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        if all(name in value for name in required):
+            yield value
+        else:
+            for inner in value.values():
+                yield from _with_fields(inner, required)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _with_fields(inner, required)

@@ -5,17 +5,22 @@
     3 instance       no: input first, then output; yes: the label first, then an input for it (else one label prevails)
     4 admit          faults and novelty (ROUGE-L > 0.7 against seeds and all accepted) before step 2, the answer after
 
-Mended against the published code: capitals are left alone, no stop strings such as `16.` that cut answers, a reply
-that was cut off loses its last entry only, nothing is lost or asked twice after a crash.
+`decisions: mended` leaves capitals alone, has no stop strings such as `16.` that cut answers, and takes only the last
+entry from a reply that was cut off. `decisions: published` decides as the published code does (published.py), in
+English only.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from datakit.stages.synthesize.generate import Accepted, Session
+from datakit.errors import Problem
+from datakit.stages.synthesize.generate import Asking, fault_of
+from datakit.stages.synthesize.growing import Growing, Growth
+from datakit.stages.synthesize.novelty import Pool
 from datakit.stages.synthesize.parse import Written, instance, numbered, says_yes
-from datakit.stages.synthesize.prompts import filled
+from datakit.stages.synthesize.published import english_only, self_instruct_asking
 
 SHOWN, BY_MACHINE, WANTED = 8, 2, 8
 
@@ -28,50 +33,67 @@ class Shown:
     ids: tuple[str, ...]
 
 
-def one_round(session: Session, number: int, language: str) -> None:
-    """Ask for instructions, sort them, ask for their instances, take what is sound."""
-    earlier = [made for made in session.accepted if made.language == language]
-    shown = [_shown(session, language, earlier, number, place) for place in range(session.settings.window)]
-    requests = [session.request("instructions", language, _prompt(language, one)) for one in shown]
-    fresh: list[tuple[str, Shown]] = []
-    for one, reply in zip(shown, session.ask(requests), strict=True):
-        entries = numbered(reply.text, reply.finish_reason == "length")[: 2 * WANTED]
-        session.counters["instructions"] += len(entries)
-        fresh += [(entry, one) for entry in entries if session.admits(entry, language)]
-    texts = [text for text, _ in fresh]
-    asked = [
-        session.request("classify", language, _about("classify", language, text), greedy=True, max_tokens=8)
-        for text in texts
-    ]
-    sorts = [says_yes(reply.text) for reply in session.ask(asked)]
-    prompts = [
-        _about("labels" if sort else "instance", language, text) for text, sort in zip(texts, sorts, strict=True)
-    ]
-    replies = session.ask([session.request("instance", language, prompt, greedy=True) for prompt in prompts])
-    for (text, one), sort, reply in zip(fresh, sorts, replies, strict=True):
-        if reply.text.strip():
-            task = instance(reply.text, text, reply.finish_reason == "length")
-            whole = Written(text, task.input, task.output)
-            session.accept(whole, language, "classification" if sort else "generation", one.ids)
+class SelfInstruct(Growing):
+    """New tasks in Self-Instruct's four steps: instructions, classification or not, instances, novelty."""
+
+    asked_with: ClassVar[tuple[str, ...]] = (
+        "instructions", "classify", "instance", "labels", "published_instructions", "published_instance",
+        "published_labels",
+    )  # fmt: skip
+
+    recipe: Literal["self_instruct"]
+    """Four steps, as published."""
+    decisions: Literal["published", "mended"] = "mended"
+    """mended: Korean and English; published: every decision as the published code takes it, flaws and all (English)."""
+
+    def problems(self) -> list[Problem]:
+        """The published rules refuse Korean."""
+        return super().problems() + english_only(self.decisions, self.language)
+
+    def pool(self) -> Pool:
+        """The published novelty check sees Latin letters and digits alone."""
+        return Pool(self.novelty, published=self.decisions == "published")
+
+    def one_round(self, growth: Growth, number: int, language: str) -> list[Asking]:
+        """A window of prompts, each with its own eight tasks in view."""
+        shown = [_shown(growth, language, number, place) for place in range(self.window)]
+        asking = self_instruct_asking if self.decisions == "published" else _asking
+        return [asking(growth, language, one.instructions, one.ids) for one in shown]
 
 
-def _shown(session: Session, language: str, earlier: list[Accepted], number: int, place: int) -> Shown:
-    rng = session.rng("shown", number, place)
+def _asking(growth: Growth, language: str, instructions: tuple[str, ...], ids: tuple[str, ...]) -> Asking:
+    """Ask for instructions, sort those that are let in, ask for their instances, take what is sound."""
+    session = growth.session
+    first = session.request("instructions", language, count=WANTED, examples=instructions)
+    [reply] = yield [first]
+    if fault_of(reply) not in (None, "cut"):
+        return [str(fault_of(reply))]
+    entries = numbered(reply.text, reply.finish_reason == "length")[: 2 * WANTED]
+    session.counters["instructions"] += len(entries)
+    fresh = [entry for entry in entries if growth.admits(entry, language)]
+    asked = [session.request("classify", language, greedy=True, max_tokens=8, instruction=text) for text in fresh]
+    sorts = [says_yes(one.text) for one in (yield asked)]
+    last = [
+        session.request("labels" if sort else "instance", language, greedy=True, instruction=text)
+        for text, sort in zip(fresh, sorts, strict=True)
+    ]
+    replies = yield last
+    faults: list[str] = []
+    for text, sort, request, one in zip(fresh, sorts, last, replies, strict=True):
+        if (fault := fault_of(one)) not in (None, "cut"):
+            faults.append(str(fault))
+            continue
+        task = instance(one.text, text, one.finish_reason == "length")
+        kind = "classification" if sort else "generation"
+        growth.accept(Written(text, task.input, task.output), language, kind, (first, request), ids)
+    return list(faults)
+
+
+def _shown(growth: Growth, language: str, number: int, place: int) -> Shown:
+    rng, earlier = growth.session.rng("shown", number, place), growth.accepted[language]
     machine = rng.sample(earlier, min(BY_MACHINE, len(earlier)))
-    human = [seed for seed in session.seeds if seed.language == language]
+    human = growth.human(language)
     chosen = rng.sample(human, min(SHOWN - len(machine), len(human)))
     both = [(seed.task.instruction, seed.id) for seed in chosen] + [(one.task.instruction, one.id) for one in machine]
     rng.shuffle(both)
-    return Shown(tuple(text for text, _ in both), tuple(shown for _, shown in both))
-
-
-def _prompt(language: str, shown: Shown) -> str:
-    listed = "\n".join(
-        f"{number}. {' '.join(text.split()).rstrip(':')}" for number, text in enumerate(shown.instructions, 1)
-    )
-    following = str(len(shown.instructions) + 1)
-    return filled(language, "instructions", count=str(WANTED), examples=listed, next=following)
-
-
-def _about(name: str, language: str, instruction: str) -> str:
-    return filled(language, name, instruction=instruction)
+    return Shown(tuple(" ".join(text.split()).rstrip(":") for text, _ in both), tuple(own for _, own in both))

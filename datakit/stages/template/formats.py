@@ -1,11 +1,11 @@
-"""The formats with a text of their own: Alpaca as it was published, the same in Korean, and ChatML.
+"""The prompts for one question and one answer: Alpaca as it was published, KoAlpaca's, and one in Korean.
 
     alpaca      the two prompts of Stanford Alpaca (tatsu-lab/stanford_alpaca, train.py): the answer follows
                 `### Response:` at once, and the end token, which `tokenize` adds, follows the answer
-    alpaca-ko   the same shape in Korean, worded for this project
-    chatml      <|im_start|>role\\n ... <|im_end|>\\n for every message
+    koalpaca    the two prompts of KoAlpaca (Beomi/KoAlpaca, train.py), English and Korean side by side
+    alpaca-ko   the same shape in Korean alone, worded for this project
 
-Each function renders one row and says which characters every message's content and every answer took.
+`alpaca` renders one row and says which characters every message's content and the answer took.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class AlpacaTexts:
     response: str
 
 
-ALPACA = AlpacaTexts(
+_ALPACA = AlpacaTexts(
     with_input=(
         "Below is an instruction that describes a task, paired with an input that provides further context. "
         "Write a response that appropriately completes the request."
@@ -52,21 +52,31 @@ ALPACA = AlpacaTexts(
     input="### Input:\n",
     response="### Response:",
 )
-ALPACA_KO = AlpacaTexts(
+_KOALPACA = AlpacaTexts(
+    with_input=(
+        "Below is an instruction that describes a task, paired with an input that provides further context.\n"
+        "아래는 작업을 설명하는 명령어와 추가적 맥락을 제공하는 입력이 짝을 이루는 예제입니다.\n\n"
+        "Write a response that appropriately completes the request.\n요청을 적절히 완료하는 응답을 작성하세요."
+    ),
+    without_input=(
+        "Below is an instruction that describes a task.\n"
+        "아래는 작업을 설명하는 명령어입니다.\n\n"
+        "Write a response that appropriately completes the request.\n"
+        "명령어에 따른 요청을 적절히 완료하는 응답을 작성하세요."
+    ),
+    instruction="### Instruction(명령어):\n",
+    input="### Input(입력):\n",
+    response="### Response(응답):",
+)
+_ALPACA_KO = AlpacaTexts(
     with_input="다음은 할 일을 알려 주는 지시와, 그 일에 필요한 입력입니다. 지시에 알맞은 답을 쓰세요.",
     without_input="다음은 할 일을 알려 주는 지시입니다. 지시에 알맞은 답을 쓰세요.",
     instruction="### 지시:\n",
     input="### 입력:\n",
     response="### 답:\n",
 )
-
-
-CHATML_JINJA = (
-    "{%- for message in messages -%}"
-    "{{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' -}}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}"
-)
+ALPACAS = {"alpaca": _ALPACA, "koalpaca": _KOALPACA, "alpaca-ko": _ALPACA_KO}
+"""Style -> words."""
 
 
 def alpaca_jinja(texts: AlpacaTexts) -> str:
@@ -145,16 +155,3 @@ def cut(message: str, named: tuple[str, str] | None) -> tuple[str, str]:
     if extra and message.endswith(extra) and message[: -len(extra)][-1:].isspace():
         return message[: -len(extra)].strip(), extra
     return message, ""
-
-
-def chatml(turns: Sequence[Message]) -> Rendered:
-    """Every message between <|im_start|>role and <|im_end|>; an answer is trained with its <|im_end|>."""
-    out, answers = _Writer(), {}
-    for number, turn in enumerate(turns):
-        out.fixed(f"<|im_start|>{turn.role}\n")
-        start, end = out.content(turn.content)
-        out.fixed("<|im_end|>")
-        if turn.role == "assistant":
-            answers[number] = (start, end + len("<|im_end|>"))
-        out.fixed("\n")
-    return out.rendered(answers)

@@ -6,10 +6,13 @@ end token. A document is learned whole. The end token is added after a text whos
 model learns to stop; texts of a chat template that end otherwise have their own stop token in the span already. At most
 one BOS comes first, where the tokenizer's habit or `add_bos` asks for it.
 
-A special token's name inside a message or a document is plain text, never control (counted as `specials_as_text`).
+A special token's name inside a message or a document is plain text, never control (counted as `specials_as_text`),
+unless `allow_specials` says otherwise. Preference rows have two texts: the ids and labels of the rejected one stand in
+the columns `tokenize.rejected_ids` and `tokenize.rejected_labels`; a pair of which one is too long goes whole.
 Nothing is cut silently: `too_long` says what happens to long rows, and each token is in a counter: `tokens` of rows
 that came out, `tokens_cut` by truncation, `tokens_dropped` with dropped rows, `tokens_added` (BOS of more pieces).
 
+Cost: a byte-level BPE 10-20 MB/s a core with labels and columns (datakit.tokenizers says how), SentencePiece 5-10.
 Memory: one shard a worker. Work is kept in the store shard by shard, so a new file costs its own shards only.
 """
 
@@ -20,14 +23,18 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from datakit.errors import StageError
 from datakit.schemas import IGNORED, Kind
 from datakit.stage import Corpus, CorpusStage, Field, Outbox, Stage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
+
+    from datakit.tokenizers import Tokenizer
 
 
 class TrainTokenizer(BaseModel):
@@ -51,6 +58,7 @@ class Tokenize(CorpusStage):
     """Turns text into token ids and labels with the base model's tokenizer, or with one trained on this corpus."""
 
     use: ClassVar[str] = "tokenize"
+    version: ClassVar[int] = 2
     rules: ClassVar[tuple[str, ...]] = ("too_long", "nothing_trained")
 
     tokenizer: str | None = None
@@ -65,12 +73,23 @@ class Tokenize(CorpusStage):
     """Whether the end token follows a text whose last character is learned."""
     add_bos: bool | None = None
     """Whether BOS comes before every text; null: as the tokenizer itself does it."""
+    allow_specials: bool = False
+    """Whether a special token's name inside a message or a document is that token; leave it off for text of others."""
+    added_tokens: tuple[str, ...] = ()
+    """Control tokens that the tokenizer gets besides its own; the trainer is told to make room for them."""
 
     @model_validator(mode="after")
     def _one_tokenizer(self) -> Tokenize:
         if (self.tokenizer is None) == (self.train is None):
             raise ValueError("give `tokenizer:` or `train:`, one of the two; say `tokenizer: smollm2`")
         return self
+
+    @field_validator("added_tokens")
+    @classmethod
+    def _names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not name.strip() for name in names) or len(set(names)) < len(names):
+            raise ValueError("each added token needs a text of its own")
+        return names
 
     def gives(self, kind: Kind | None) -> Kind:
         """Tokens."""
@@ -99,12 +118,8 @@ class Tokenize(CorpusStage):
         from datakit.stages.tokenize.rows import loaded, tokenize_shard
 
         spec = trained_on(corpus, self.train.model_dump(mode="json")) if self.train else str(self.tokenizer)
-        tokenizer = loaded(spec, corpus.env.cache)
-        if self.add_eos and tokenizer.eos_id is None:
-            raise StageError(
-                f"{self.name}: the tokenizer {spec!r} has no end token, so a model could not learn to stop",
-                fix="name one as `eos_token` in its tokenizer_config.json, or say `add_eos: false`",
-            )
+        tokenizer = loaded(spec, corpus.env.cache, self.added_tokens)
+        self._check(tokenizer, spec, corpus.env.cache)
         settings = {**self.identity(), "fingerprint": tokenizer.fingerprint, "version": self.version}
         settings.pop("train")
         work = partial(tokenize_shard, spec=spec, cache=corpus.env.cache)
@@ -120,11 +135,33 @@ class Tokenize(CorpusStage):
             bos_id=tokenizer.bos_id,
             eos_id=tokenizer.eos_id,
             pad_id=tokenizer.pad_id,
+            added_tokens={name: tokenizer.specials[name] for name in self.added_tokens},
             tokens=totals["tokens"],
             trained_tokens=totals["trained"],
             longest=longest,
             fertility=_fertility(totals),
         )
+
+    def _check(self, tokenizer: Tokenizer, spec: str, cache: Path) -> None:
+        """StageError if the tokenizer lacks a token that is asked for, or has more than its base model can look up."""
+        from datakit.tokenizers import embedding_rows
+
+        if self.add_eos and tokenizer.eos_id is None:
+            raise StageError(
+                f"{self.name}: the tokenizer {spec!r} has no end token, so a model could not learn to stop",
+                fix="name one as `eos_token` in its tokenizer_config.json, or say `add_eos: false`",
+            )
+        if self.add_bos and tokenizer.bos_id is None:
+            raise StageError(
+                f"{self.name}: the tokenizer {spec!r} has no BOS",
+                fix="name one as `bos_token` in its tokenizer_config.json, or leave `add_bos:` out",
+            )
+        rows = embedding_rows(spec, cache)
+        if rows is not None and tokenizer.vocab_size - len(self.added_tokens) > rows:
+            raise StageError(
+                f"{self.name}: the tokenizer {spec!r} has {tokenizer.vocab_size} tokens, but its model knows {rows}",
+                fix="use the tokenizer that the model came with; name further tokens with `added_tokens:`",
+            )
 
 
 def _deliver(part: pa.Table, out: Outbox) -> tuple[Counter[str], int]:
@@ -133,12 +170,12 @@ def _deliver(part: pa.Table, out: Outbox) -> tuple[Counter[str], int]:
 
     from datakit.outcome import drops_schema
     from datakit.schemas import schema_of
-    from datakit.stages.tokenize.rows import COUNTS
+    from datakit.stages.tokenize.rows import COUNTS, REJECTED
 
     gone = part.filter(pc.is_valid(part.column("rule")))
     kept = part.filter(pc.is_null(part.column("rule")))
     drops = _filled(gone, drops_schema()) if gone.num_rows else None
-    rows = kept.select([*schema_of("tokens").names, "lang"])
+    rows = kept.select([*schema_of("tokens").names, "lang", *(name for name in REJECTED if name in part.schema.names)])
     totals = _measured(kept)
     counters = {name: int(pc.sum(part.column(name)).as_py() or 0) for name in COUNTS}
     counters |= {"tokens": totals["tokens"], "trained_tokens": totals["trained"]}

