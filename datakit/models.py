@@ -160,7 +160,9 @@ def load_base(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     kind = getattr(torch, dtype)
-    options: dict[str, Any] = {"dtype": kind, "attn_implementation": "sdpa"}
+    # Weights are safetensors only, and code that lies beside them is never run: both stand here rather than by default.
+    options: dict[str, Any] = {"dtype": kind, "attn_implementation": "sdpa", "use_safetensors": True}
+    options["trust_remote_code"] = False
     if quantize:
         options |= {"quantization_config": _four_bits(quantize, kind), "device_map": {"": device}}
     try:

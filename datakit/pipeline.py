@@ -47,7 +47,8 @@ class Gates(BaseModel):
 
 
 class Hooks(BaseModel):
-    """Who is told of a pass: a command (its words split as a shell would, but no shell) or a URL that gets a POST."""
+    """Who is told of a pass: a command (its words split as a shell would, but no shell), a URL that gets a POST, or
+    `$NAME` for either in an environment variable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 

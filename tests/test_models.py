@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,28 @@ def test_load_base_folder_that_is_no_model_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "no-such-family"}')
     with pytest.raises(ConfigError, match="can't be opened"):
         load_base(tmp_path)
+
+
+def test_load_base_runs_neither_a_pickle_nor_code_beside_the_weights(tiny_llama: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(tiny_llama, folder)
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w')\nclass Evil: ...\n", encoding="utf-8")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    asks = {
+        **config,
+        "model_type": "evil",
+        "auto_map": {"AutoConfig": "evil.Evil", "AutoModelForCausalLM": "evil.Evil"},
+    }
+    (folder / "config.json").write_text(json.dumps(asks), encoding="utf-8")
+    with pytest.raises(ConfigError):
+        load_base(folder)
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "model.safetensors").unlink()
+    evil = b"cposix\nsystem\n(S'touch " + str(tmp_path / "owned").encode() + b"'\ntR."
+    (folder / "pytorch_model.bin").write_bytes(evil)
+    with pytest.raises(ConfigError):
+        load_base(folder)
+    assert not (tmp_path / "owned").exists()
 
 
 def test_base_settings_damaged_config_is_one_error(tmp_path: Path) -> None:

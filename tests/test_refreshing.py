@@ -182,7 +182,12 @@ def test_hooks_hear_of_published_and_refused_versions(here: Path) -> None:
 
 @pytest.mark.parametrize(
     ("hook", "why"),
-    [("false", "exit code 1"), ("/no/such/command", "can't be started"), ("http://127.0.0.1:9/", "can't be reached")],
+    [
+        ("$NO_SUCH_HOOK", r"not set: $NO_SUCH_HOOK"),
+        ("false", "exit code 1"),
+        ("/no/such/command", "can't be started"),
+        ("http://127.0.0.1:9/", "can't be reached"),
+    ],
 )
 def test_a_hook_that_fails_is_told_and_fails_nothing(here: Path, hook: str, why: str) -> None:
     (here / "a.txt").write_text("글")

@@ -44,7 +44,9 @@ TEXTS = (
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     if not peers.installed("moto"):
-        pytest.skip("no S3 server: python -c \"from tests.bench import peers; peers.python_of('moto')\" installs one")
+        pytest.skip(
+            "no S3 server: python -c \"from tests.bench import peers; peers.environment_of('moto')\" installs one"
+        )
     with s3_server() as address, pytest.MonkeyPatch.context() as patch:
         for name, value in environment(address).items():
             patch.setenv(name, value)

@@ -1,12 +1,14 @@
 """Hooks: a command or a URL that is told what a pass did. Told last, so nothing that a hook does can undo a pass.
 
 A command is split into words and started without a shell; it gets the news as one line of JSON on stdin. A URL gets the
-same as the body of a POST. A hook that fails is told in one line and fails nothing.
+same as the body of a POST. `$NAME` stands for the hook in that environment variable: the address of a chat room is a
+secret, and a pipeline file is not. A hook that fails is told in one line and fails nothing.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 from typing import Any
@@ -20,6 +22,10 @@ TIMEOUT = 30
 def tell_hook(hook: str, news: dict[str, Any]) -> str | None:
     """Tell a command or a URL; why it failed, None if it didn't."""
     body = json.dumps(news, ensure_ascii=False).encode()
+    if hook.startswith("$"):
+        name, hook = hook[1:], os.environ.get(hook[1:], "")
+        if not hook:
+            return f"the hook is not set: ${name}"
     try:
         if hook.startswith(("http://", "https://")):
             request = Request(hook, body, {"Content-Type": "application/json"}, method="POST")

@@ -99,9 +99,11 @@ _READ: dict[tuple[str, str], Mapping[str, Price]] = {}
 def _read_prices(path: str, digest: str) -> Mapping[str, Price]:
     import yaml
 
+    from datakit.spelling import parse_yaml
+
     if (path, digest) not in _READ:
         try:
-            data = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
+            data = parse_yaml(Path(path).read_text(encoding="utf-8-sig"))
             table = data.get("prices", data)
             _READ[path, digest] = {str(name): Price.model_validate(price) for name, price in table.items()}
         except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, ValidationError) as error:
