@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datakit.stages.synthesize.alone import is_exchange, is_talk, is_whole, stands_alone, subject_of, tells
+from datakit.stages.synthesize.alone import is_exchange, is_talk, is_whole, leans, stands_alone, subject_of, tells
 from datakit.stages.synthesize.cutting import may_begin, passage_with
 from datakit.stages.synthesize.mine_shapes import FIGURES_COMPILED, _complete, _won
 from datakit.stages.synthesize.passages import TAG, read_page
@@ -25,6 +25,7 @@ LEANING = [
     ("이곳에서는 1958년부터 나무배와 작은 철선을 지었다.", "ko"),
     ("다만 구시가지를 지나던 구간은 큰길로 옮긴다.", "ko"),
     ("첫째, 가능합니다.", "ko"),
+    ('대답은 "모른다"였다.', "ko"),
     ("같은 매체를 나눕니다.", "ko"),
     ("알맞은 크기를 오랫동안 찾은 것이다.", "ko"),
     ("인력은 어떻게 마련했을까.", "ko"),
@@ -135,3 +136,15 @@ def test_amount_is_read_whole_and_a_bare_one_makes_the_list_incomplete() -> None
     assert _complete("금액", pattern, text, found)
     assert not _complete("금액", pattern, text + " 떡볶이 9,000", found)
     assert not _complete("금액", pattern, text, ["50,000원", "5만 원"])
+
+
+@pytest.mark.parametrize(
+    ("sentence", "language"),
+    [
+        ("WEXCOMBE HARBOUR — A small ferry went back into the water on Monday.", "en"),
+        ("(솔내)= 옛 조선소 창고가 소리 전시장으로 탈바꿈해 20일 공개된다.", "ko"),
+    ],
+)
+def test_dateline_is_no_part_of_an_answer(sentence: str, language: str) -> None:
+    assert leans(sentence, language)
+    assert not leans(sentence.split("— ")[-1].split("= ")[-1], language)

@@ -165,6 +165,77 @@ def test_written_text_begins_the_document_of_that_title() -> None:
     assert " ".join(body.split()).startswith(" ".join(rows[0]["messages"][1]["content"].split())[:60])
 
 
+LONG_BOG = BOG.replace(
+    "little oxygen.",
+    "little oxygen. Every layer of dead plants adds a millimetre or so in a year of ordinary weather.",
+)
+
+
+@pytest.mark.parametrize(("text", "language"), [(TIDE, "ko"), (LONG_BOG, "en")])
+def test_continuation_is_called_a_paragraph_only_within_one(text: str, language: str) -> None:
+    """Law: `first sentence` wordings give one sentence, `paragraph` wordings stay in a paragraph and end it."""
+    general = set(WORDINGS[language]["continue"])
+    single = set(WORDINGS[language]["continue sentence"])
+    seen = set()
+    for row in [row for seed in range(40) for row in mine(text, "continue", seed=seed)]:
+        body = row["synthesize.input"].split("\n\n", 1)[1]
+        within = f"{body} {row['messages'][1]['content']}" in text.split("\n\n")
+        instruction = row["synthesize.instruction"]
+        seen.add(within)
+        assert within or instruction in general
+        assert instruction not in single or len(split_sentences(body)) == 1
+    assert seen == {True, False}
+
+
+THREADS = [
+    """Why do my tomato leaves curl upwards?
+
+Lower leaves are rolled like cigars and the plant is otherwise green with lots of fruit. It was a hot week in the greenhouse.
+
+Physiological leaf roll is what it looks like. The plant cuts down its surface to lose less water in the heat. Harmless, and the yield stays as it is.""",
+    """고구마 순이 시들시들한데 물을 더 줘야 하나요
+
+모종 스무 개는 비스듬히 심었고 비닐을 씌웠다. 낮에는 누워 있다가 아침에 보면 조금 살아나 있다. 물은 저녁마다 한 번씩 주고 있다.
+
+답글: 닷새면 아직 뿌리가 내리지 않은 때다. 아침에 살아난다면 죽지 않는다. 한낮에 물을 주면 비닐 안이 찜통이 되니 해 질 무렵에 주는 편이 낫다.""",
+]
+
+
+@pytest.mark.parametrize("text", THREADS)
+def test_continuation_never_goes_on_with_another_persons_post(text: str) -> None:
+    reply = text.split("\n\n")[2]
+    assert not any(reply[:30] in answer for answer in answers(text, "continue"))
+    plain = text.replace("my ", "the ").replace("답글: ", "").replace("줘야 하나요", "주는 때")
+    assert any(reply.removeprefix("답글: ")[:20] in answer for answer in answers(plain, "continue"))
+
+
+def test_continuation_names_nothing_as_known_that_only_the_text_before_it_told() -> None:
+    text = "Traffic lights\n\nA corridor links the ring road with a school. It is short and often full of cars at noon.\n\nTraffic in small helpings keeps {} clear in the morning. Sensors recorded a fall of 19 per cent in the average journey, which nobody had expected. Pedestrians gain as well, since the wait is now a little over a minute long."
+
+    def begins_late(named: str) -> bool:
+        rows = [row for seed in range(20) for row in mine(text.format(named), "continue", seed=seed)]
+        return any("\n\nTraffic in" in r["synthesize.input"] and "ring road" not in r["synthesize.input"] for r in rows)
+
+    assert begins_late("every lane")
+    assert not begins_late("the corridor")
+    assert not begins_late("the two lanes")
+
+
+def test_answer_neither_saw_what_was_not_shown_nor_leaves_a_line_below_the_question() -> None:
+    row = mine(TICKET.replace("\n\n[상담원", "\n\n---\n\n[상담원"), "answer")[0]
+    assert row["synthesize.input"].endswith("받아야 합니다.")
+    assert mine(TICKET.replace("불편을 드려", "사진 잘 보았습니다. 불편을 드려"), "answer") == []
+    shown = TICKET.replace("책이 오지", "사진을 보냅니다. 책이 오지")
+    assert mine(shown.replace("불편을 드려", "사진 잘 보았습니다. 불편을 드려"), "answer")
+
+
+def test_word_with_a_capital_for_its_place_only_is_not_quoted() -> None:
+    text = "Compost\n\nCompost is a heap of dead plants that rots into soil over a year. Turning means moving the outside of a heap to the inside with a fork. {} A cold heap needs a year of rest in the shade."
+    told = "Turning means moving the outside of a heap to the inside with a fork."
+    assert told not in answers(text.format("A fork brings in air."), "definition")
+    assert told in answers(text.format("A fork is best for turning."), "definition")
+
+
 def test_steps_come_back_in_their_order_and_are_shown_in_another() -> None:
     row = mine(MANUAL, "order", tasks=("order",))[0]
     answer = row["messages"][1]["content"].split("\n")

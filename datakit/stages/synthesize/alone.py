@@ -22,7 +22,7 @@ POINTS_KO = re.compile(
 LEANS_KO = re.compile(
     r"^(?:그러나|하지만|그렇지만|그런데|그리고|또한|또|다만|그래서|따라서|그러므로|특히|게다가|더구나|즉|결국|한편"
     r"|반면|반대로|물론|실제로|사실|먼저|우선"
-    r"|다음|마지막|끝으로|첫째|둘째|셋째|넷째|예컨대|예를|가령|대신|오히려|그래도|그러면|그러니|그러자|덕분|때문"
+    r"|다음|그다음|대답|마지막|끝으로|첫째|둘째|셋째|넷째|예컨대|예를|가령|대신|오히려|그래도|그러면|그러니|그러자|덕분|때문"
     r"|결과|이후|이어|이윽고|마찬가지|같은|비슷하게"
     r"|거꾸로|네|아니|맞|답|더|혹시|만약|만일|왜냐|단|문제는|원인은|이유는|까닭은|여섯째|다섯째|정리하면|요컨대"
     r"|일단|여기|참고|당연|숫자마다)"
@@ -110,10 +110,13 @@ PLEADS = {
     "en": re.compile(r"\b(?:[Pp]lease|[Ss]orry|[Tt]hanks?|[Hh]i|[Hh]ello|[Yy]our|you're|you'll|you'd|[Rr]efund)\b|\?"),
 }
 MARKS = re.compile(r"[*→▶↪└┗]")
+DATELINE = re.compile(r"[A-Z][A-Z .,'’-]{3,}(?:, [\w .]+)? [—–-] |[(\[]?[가-힣]{2,6}[)\]]?\s?[=＝] ?")
+"""Where a news item is from, before its first sentence: no part of it."""
 NAMED = re.compile(r"[가-힣 ]{2,12}: ")
 """A desk's name before its reply; in a text with a title it may be a term that is explained."""
 REPLIES = re.compile(
-    r"^(?:Q|A|문|답|질문|답변|회신|댓글|OP|Reply|Answer|Response|Question|Re|Edit)[ \d]{0,3}[.:)]|^[└→▶↪ㄴ>]"
+    r"^(?:Q|A|문|답|질문|답변|회신|댓글|답글|글쓴이|작성자|질문자"
+    r"|OP|Reply|Answer|Response|Question|Re|Edit)[ \d]{0,3}[.:)]|^[└→▶↪ㄴ>]"
     r"|^\[[^\]]{0,14}(?:회신|답변|답글|문의)"
     r"|^(?:답변|댓글|회신) [가-힣]{1,3}[.:]|^[\w ]{2,30}(?: (?:replies|answers|writes|desk|support|team))?: [A-Z]"
     r"|^[가-힣 ]{2,14}(?:입니다|답변|회신)[.:] "
@@ -154,7 +157,9 @@ def tells(sentence: str, language: str) -> bool:
 
 
 def leans(answer: str, language: str) -> bool:
-    """Whether an answer begins with a word for something that stands elsewhere."""
+    """Whether an answer begins with a dateline, or with a word for something that stands elsewhere."""
+    if DATELINE.match(answer):
+        return True
     if language == "ko":
         return bool(LEANS_KO.match(answer) or POINTS_KO.search(answer) or SPEAKS_KO.search(answer))
     words = answer.removeprefix("The reason is that ").split(" ")
@@ -230,7 +235,7 @@ def is_talk(page: Page) -> bool:
 
 
 def _much_is_spoken(page: Page) -> bool:
-    """Whether one sentence in eight or more is somebody's own."""
+    """Whether one sentence in eight or more is somebody's own, or the title (`Why do my leaves curl?`)."""
     sentences = [sentence for unit in page.units for sentence in unit.sentences]
     spoken = sum(bool(TALKS[page.language].search(sentence)) for sentence in sentences)
-    return 0 < len(sentences) <= spoken * 8
+    return 0 < len(sentences) <= spoken * 8 or bool(TALKS[page.language].search(page.title))

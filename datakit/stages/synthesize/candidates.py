@@ -19,12 +19,16 @@ SURE = tuple(task for task in TASKS if task not in ("cloze", "order"))
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A task of kind `task`: `fields` fill its wording, `passage` is the input ("" for none), `answer` the output."""
+    """A task of kind `task`: `fields` fill its wording, `passage` is the input ("" for none), `answer` the output.
+
+    `form` names the wordings that suit what is given, where a task has several (`continue sentence`).
+    """
 
     task: str
     passage: str
     answer: str
     fields: dict[str, str]
+    form: str = ""
 
 
 class Rule(Protocol):

@@ -26,7 +26,7 @@ from datakit.stages.synthesize.wordings import WORDINGS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-VERSION = 4
+VERSION = 5
 """Bumped by hand when a rule changes: it is in the key of the mined parts."""
 WEIGHTS = {
     "definition": 5.0, "term": 2.0, "reason": 4.0, "result": 3.0, "example": 3.0, "restate": 3.0, "answer": 4.0,
@@ -145,8 +145,8 @@ def _by_draw(keyed: tuple[float, int, Candidate]) -> tuple[float, int]:
 
 def _row(document: dict[str, Any], candidate: Candidate, language: str, rng: Random) -> dict[str, Any]:
     wordings = WORDINGS[language]
-    fields = " ".join(candidate.fields)
-    instruction = rng.choice(wordings.get(f"{candidate.task} {fields}") or wordings[candidate.task])
+    form = candidate.form or " ".join(candidate.fields)
+    instruction = rng.choice(wordings.get(f"{candidate.task} {form}") or wordings[candidate.task])
     instruction = instruction.format(**candidate.fields)
     messages = [
         {"role": "user", "content": f"{instruction}\n\n{candidate.passage}", "weight": None},

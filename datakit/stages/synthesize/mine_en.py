@@ -105,8 +105,9 @@ def _definitions(page: Page, sentence: str, first: bool) -> Iterator[tuple[str, 
         and not _points(sentence)
         and not re.match(r"The |\w+ing ", found["term"])
         and not POINTS_EN.search(found["rest"])
+        and _spelled_within(word := _as_within(found["term"], page), page)
     ):
-        yield "definition", {"word": _as_within(found["term"], page)}, sentence
+        yield "definition", {"word": word}, sentence
     if NAMED.search(sentence) and (found := CALLED.match(sentence)) and len(found["body"].split()) >= 5:
         yield "term", {"body": lower(found["body"])}, sentence
 
@@ -121,6 +122,11 @@ def _as_within(term: str, page: Page) -> str:
     if parts[0].lower() in COMMON_FIRST or (len(parts) > 1 and all(part[0].islower() for part in parts[1:])):
         return small
     return small if any(_within(small, unit.text) for unit in page.units) else term
+
+
+def _spelled_within(word: str, page: Page) -> bool:
+    """Whether a word can stand in a question as it is: small, an acronym, or seen with its capital in a sentence."""
+    return not word[0].isupper() or word[1:2].isupper() or any(_within(word, unit.text) for unit in page.units)
 
 
 def _within(word: str, text: str) -> bool:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from random import Random
 
-from datakit.stages.synthesize.alone import LEADS_IN, is_clean, is_exchange, is_talk, is_whole, subject_of
+from datakit.stages.synthesize.alone import LEADS_IN, is_clean, is_talk, is_whole, stands_alone, subject_of
 from datakit.stages.synthesize.candidates import Candidate, Rule
 from datakit.stages.synthesize.cutting import may_begin, title_line
 from datakit.stages.synthesize.mine_shapes import (
@@ -24,7 +24,7 @@ from datakit.stages.synthesize.mine_shapes import (
     shared_words,
     usable_title,
 )
-from datakit.stages.synthesize.passages import CLOSERS, Page, Unit
+from datakit.stages.synthesize.passages import CLOSERS, SPEAKER, Page, Unit
 
 SHORTEST = {"ko": (18, 50), "en": (40, 110)}
 """Shortest opening and shortest answer, in characters."""
@@ -32,6 +32,12 @@ ROOM = 1.6
 """Longest text of a continuation, given and written together, in passages."""
 DEFINITE = re.compile(r"\b[Tt]he\b")
 """`Mowing was the obvious answer`: which answer, to what?"""
+KNOWN = {
+    "ko": re.compile(r"^[\"'‘“]?((?:[^\s,]+ ){0,2}?[가-힣A-Za-z0-9]+?)(?:에서는|에서도|에는|에도|은|는|도)(?=[ ,])"),
+    "en": re.compile(r"\b[Tt]he ([a-z][\w'’-]*(?: [a-z][\w'’-]*)?)"),
+}
+"""What a sentence speaks of as known: a Korean topic, an English common noun with its article."""
+COUNTED_EN = re.compile(r"\b[Tt]he (?:two|three|four|five|six|seven|eight|nine|ten) ")
 COVERED = 0.75
 """Least share of a title's content words that the text written to it must hold."""
 
@@ -68,21 +74,23 @@ def may_begin_after(page: Page, place: int) -> bool:
 
 def continue_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
     """Go on with a text whose beginning is given: the rest of a paragraph, or the paragraph after the first ones."""
-    spoken, exchange = is_talk(page), is_exchange(page)
+    spoken = is_talk(page)
     for place, unit in enumerate(page.units):
         if unit.kind != "prose" or not is_clean(unit.text) or not may_begin(page, place):
             continue
         if place and (spoken or not _on_topic(page, unit)):
             continue
-        yield from _rest_of(page, unit, limit, (".", "?", "!") if spoken else (".",))
-        if not exchange:
+        if page.title and not title_line(page) and not stands_alone(unit.sentences[0], page.language):
+            continue
+        yield from _rest_of(page, place, limit, (".", "?", "!") if spoken else (".",))
+        if not spoken:
             yield from _next_of(page, place, limit)
 
 
-def _rest_of(page: Page, unit: Unit, limit: int, ends: tuple[str, ...]) -> Iterator[Candidate]:
+def _rest_of(page: Page, place: int, limit: int, ends: tuple[str, ...]) -> Iterator[Candidate]:
     """The sentences of a paragraph after its first or its first two."""
     shortest, least = SHORTEST[page.language]
-    sentences = unit.sentences
+    sentences = page.units[place].sentences
     begun = 1 if len(sentences[0]) >= shortest else 2
     opening = " ".join(sentences[:begun])
     rest = sentences[begun:]
@@ -94,8 +102,12 @@ def _rest_of(page: Page, unit: Unit, limit: int, ends: tuple[str, ...]) -> Itera
         rest = rest[:-1]
     given, answer = title_line(page) + opening, " ".join(rest)
     long_enough = len(answer) >= (least if len(rest) > 1 else 1.5 * least)
+    if _points_back(page, place, [*sentences[:begun], *rest]):
+        return
     if long_enough and len(given) <= limit and is_clean(answer) and answer.rstrip(CLOSERS).endswith(ends):
-        yield Candidate("continue", given, answer, {})
+        whole = begun + len(rest) == len(sentences)
+        form = "" if not whole else "sentence" if begun == 1 else "paragraph"
+        yield Candidate("continue", given, answer, {}, form)
 
 
 def _next_of(page: Page, place: int, limit: int) -> Iterator[Candidate]:
@@ -105,7 +117,11 @@ def _next_of(page: Page, place: int, limit: int) -> Iterator[Candidate]:
         after = page.units[end]
         if len(given) > limit or after.kind != "prose" or not is_whole(page.units[end - 1].text):
             return
-        if _fit(after, int(ROOM * limit) - len(given), page.language):
+        written = [sentence for unit in page.units[place : end + 1] for sentence in unit.sentences]
+        if _points_back(page, place, written):
+            return
+        labelled = SPEAKER.match(after.text)
+        if not labelled and _fit(after, int(ROOM * limit) - len(given), page.language):
             yield Candidate("continue", given, after.text, {})
 
 
@@ -120,6 +136,27 @@ def _on_topic(page: Page, unit: Unit) -> bool:
         return not DEFINITE.search(first)
     noun = subject_of(first)
     return bool(noun) and not any(noun in earlier.text for earlier in page.units if earlier is not unit)
+
+
+def _points_back(page: Page, place: int, sentences: list[str]) -> bool:
+    """Whether sentences that begin at a later paragraph name something as known that only the text before it told."""
+    earlier = " ".join(unit.text for unit in page.units[:place]).lower()
+    told = page.title.lower()
+    for sentence in sentences if earlier else ():
+        if COUNTED_EN.search(sentence):
+            return True
+        for named in KNOWN[page.language].finditer(sentence):
+            before = f"{told} {sentence[: named.start()].lower()}"
+            if any(len(word) > 1 and word in earlier and word not in before for word in _stems(named[1], page)):
+                return True
+        told += f" {sentence.lower()}"
+    return False
+
+
+def _stems(phrase: str, page: Page) -> list[str]:
+    """The words of a phrase as they are looked for elsewhere: in English without a plural, long ones only."""
+    found = phrase.lower().split()
+    return found if page.language == "ko" else [word.rstrip("s") for word in found if len(word) > 3]
 
 
 def _fit(unit: Unit, limit: int, language: str) -> bool:

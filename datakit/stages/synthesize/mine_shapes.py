@@ -27,6 +27,13 @@ REPLY = {
         r"^(?:(?:[A-Z][\w' ]{0,20} )?(?:[Rr]eply|[Aa]nswer|[Rr]esponse)(?: (?:from [\w ]{2,20}|\d))?:|A[.:]|→)\s*"
     ),
 }
+RULED_OFF = re.compile(r"(?m)^[-=_*~─━ ]{3,}$")
+"""A line drawn between a message and its reply."""
+SEEN = {
+    "ko": re.compile(r"사진|첨부|영상|캡처|스크린샷"),
+    "en": re.compile(r"(?i)\b(?:photo|picture|image|screenshot|attach|video)"),
+}
+"""What a reply may have looked at; it must have been shown in the message."""
 NAMED_FIRST = re.compile(r"^(?:[^\s:.,]{1,20} ?){1,4}: ")
 ASKED_MARK = re.compile(r"^(?:Q|문|질문|Question|문의)\s*[.:)]\s*")
 QUESTION_WORD = re.compile(r"왜|어떻게|무엇|뭐|뭘|언제|어디|얼마|누가|누구|어느|어떤|몇|정말|과연")
@@ -212,9 +219,11 @@ def answer_task(page: Page, limit: int, rng: Random) -> Iterator[Candidate]:
 def _answered(page: Page, place: int, reply: str, limit: int) -> Iterator[Candidate]:
     """The task, if what stands before `place` asks for something by itself and the reply is no question."""
     asked = "\n\n".join([page.title] * bool(page.title) + [page.joined(0, place)] * bool(place))
-    asked = ASKED_MARK.sub("", asked).strip()
+    asked = ASKED_MARK.sub("", RULED_OFF.sub("", asked)).strip()
     low = 60 if page.language == "ko" else 120
     if not _asks(asked, page.language) or TAG.search(asked):
+        return
+    if SEEN[page.language].search(reply) and not SEEN[page.language].search(asked):
         return
     if not any(TALKS[page.language].search(one) for one in split_sentences(asked)):
         return

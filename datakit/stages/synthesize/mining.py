@@ -26,7 +26,7 @@ COLUMNS = ["id", "source_id", "text", "source", "position", "lang", "family", "l
 class Mine(Synthesize):
     """Reading tasks mined from documents by rules, without a model."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     takes: ClassVar[frozenset[Kind]] = frozenset({"document"})
     rules: ClassVar[tuple[str, ...]] = ("no_task", "other_language", "not_chosen")
 

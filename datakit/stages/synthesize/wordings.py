@@ -2,7 +2,8 @@
 
 Fields in braces: `{term}` with its particle in Korean, `{sentence}`, `{choices}`, `{what}`, `{about}`, `{fact}`,
 `{body}`. A task with another field than usual has its own wordings, under the task's name and that field (`reason
-fact`, `definition word`).
+fact`, `definition word`), and so has one whose words must suit what is given: `continue` follows whole paragraphs,
+`continue sentence` the one first sentence of a paragraph, `continue paragraph` several of them.
 """
 
 from __future__ import annotations
@@ -100,9 +101,25 @@ KOREAN: dict[str, tuple[str, ...]] = {
         "다음 글에 이어질 내용을 써 주세요.",
         "아래 글의 뒷부분을 이어서 쓰시오.",
         "이 글을 자연스럽게 이어서 써 줘.",
+        "다음 글 뒤에 올 내용을 써 주세요.",
+        "아래 글을 읽고 이어질 내용을 쓰시오.",
+        "글이 여기서 끊겼습니다. 뒤를 이어 써 주시겠어요?",
+    ),
+    "continue sentence": (
         "다음 문장으로 시작하는 단락을 완성해 주세요.",
         "아래 첫 문장에 이어 단락을 마무리하시오.",
-        "글이 여기서 끊겼습니다. 뒤를 이어 써 주시겠어요?",
+        "이 문장으로 시작하는 문단을 이어서 써 줘.",
+        "다음은 어떤 단락의 첫 문장입니다. 나머지를 써 주세요.",
+        "아래 문장을 첫 문장으로 하는 단락을 완성하시오.",
+        "단락의 첫 문장만 썼습니다. 뒤를 이어 써 주시겠어요?",
+    ),
+    "continue paragraph": (
+        "이렇게 시작하는 단락을 완성해 주세요.",
+        "아래 단락을 이어서 마무리하시오.",
+        "이 문단을 자연스럽게 이어서 써 줘.",
+        "다음은 어떤 단락의 앞부분입니다. 나머지를 써 주세요.",
+        "아래와 같이 시작하는 단락의 뒷부분을 쓰시오.",
+        "단락이 여기서 끊겼습니다. 뒤를 이어 써 주시겠어요?",
     ),
     "title": (
         "다음 글에 어울리는 제목을 지어 주세요.",
@@ -271,10 +288,26 @@ ENGLISH: dict[str, tuple[str, ...]] = {
     "continue": (
         "Continue the following text.",
         "Write what comes next in this passage.",
-        "Please complete the paragraph that begins like this.",
+        "Please carry this text on in the same style.",
         "The text breaks off here. Carry it on.",
-        "Finish the paragraph below in the same style.",
+        "Read the text and write what could come next.",
         "How might this passage go on?",
+    ),
+    "continue sentence": (
+        "Please complete the paragraph that begins like this.",
+        "Here is the first sentence of a paragraph. Write the rest.",
+        "Finish the paragraph that the sentence below begins.",
+        "Carry on from this opening sentence to the end of the paragraph.",
+        "A paragraph begins with the sentence below. Complete it.",
+        "How might a paragraph with this first sentence go on?",
+    ),
+    "continue paragraph": (
+        "Please complete the paragraph that begins like this.",
+        "Finish the paragraph below in the same style.",
+        "This paragraph breaks off. Write the rest of it.",
+        "Carry this paragraph on to its end.",
+        "Below is the beginning of a paragraph. Complete it.",
+        "How might this paragraph go on?",
     ),
     "title": (
         "Give the following text a title.",
