@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from datakit.redaction import Redaction, Scan
     from datakit.refreshing import RefreshResult
     from datakit.runner import RunResult, StepPlan
+    from datakit.teachers import TeacherSpec
     from datakit.trainer import Report
 
 DEFAULT_STORE = "store"
@@ -117,8 +118,14 @@ def run(
     if pipeline.train is not None:
         done.adapter = _train_for(pipeline, done.manifest, store, heard, tell)
         if pipeline.evaluate is not None:
-            options = {"samples": pipeline.evaluate.samples, "max_new_tokens": pipeline.evaluate.max_new_tokens}
-            done.evaluation = evaluate(done.adapter.path, rows=pipeline.evaluate.rows, report=heard, **options)
+            asked = pipeline.evaluate
+            done.evaluation = evaluate(
+                done.adapter.path,
+                rows=asked.rows,
+                samples=asked.samples,
+                max_new_tokens=asked.max_new_tokens,
+                report=heard,
+            )
     return done
 
 
@@ -370,13 +377,29 @@ def evaluate(
     rows: str | Path,
     samples: int = 4,
     max_new_tokens: int = 64,
+    rules: str | Path | None = None,
+    few_shot: int = 0,
+    judge: str | Mapping[str, Any] | TeacherSpec | None = None,
     report: Report | None = None,
 ) -> dict[str, Any]:
-    """Compare an adapter with its base on held-out rows: loss by language and category, and answers side by side."""
+    """Compare an adapter with its base on held-out rows: loss by language and category, and answers side by side.
+
+    `rules`: a file of prompts whose answers are checked by code; `few_shot`: the base also with so many examples in its
+    prompt; `judge`: a teacher that scores the answers and says whose are better.
+    """
     from datakit.evaluation import evaluate
     from datakit.runner import ignore
 
-    return evaluate(adapter, rows, samples=samples, max_new_tokens=max_new_tokens, report=report or ignore)
+    return evaluate(
+        adapter,
+        rows,
+        samples=samples,
+        max_new_tokens=max_new_tokens,
+        rules=rules,
+        few_shot=few_shot,
+        judge=judge,
+        report=report or ignore,
+    )
 
 
 def generate(

@@ -323,14 +323,40 @@ def merge(adapter: str, out: str, dtype: str, gguf: str | None, rows: str | None
 @click.option(
     "--max-new-tokens", default=64, type=ONE_OR_MORE, show_default=True, metavar="N", help="Longest answer, in tokens."
 )
+@click.option("--rules", metavar="FILE", help="Prompts whose answers rules check, as sample_data/rules.jsonl.")
+@click.option(
+    "--few-shot", default=0, type=click.IntRange(0, 32), show_default=True, metavar="N",
+    help="Also the base with N other rows as examples in its prompt.",
+)  # fmt: skip
+@click.option(
+    "--judge", metavar="TEACHER", help="Who scores the samples: openai:MODEL, local, {base_url: …, model: …}."
+)
 @options("json")
-def evaluate(adapter: str, rows: str, samples: int, max_new_tokens: int, as_json: bool) -> None:
-    """Compare ADAPTER with its base on held-out rows."""
+def evaluate(
+    adapter: str,
+    rows: str,
+    samples: int,
+    max_new_tokens: int,
+    rules: str | None,
+    few_shot: int,
+    judge: str | None,
+    as_json: bool,
+) -> None:
+    """Compare ADAPTER with its base on held-out rows; by rules and by a judge too, if asked."""
     from datakit import api, display
     from datakit.progress import ProgressBars
 
     with ProgressBars() as bars:
-        result = api.evaluate(adapter, rows=rows, samples=samples, max_new_tokens=max_new_tokens, report=bars.report)
+        result = api.evaluate(
+            adapter,
+            rows=rows,
+            samples=samples,
+            max_new_tokens=max_new_tokens,
+            rules=rules,
+            few_shot=few_shot,
+            judge=judge,
+            report=bars.report,
+        )
     say(result, as_json, display.evaluation)
 
 

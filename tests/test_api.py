@@ -79,6 +79,7 @@ def project(here: Path) -> Path:
     (here / "heldout.jsonl").write_text(
         '{"instruction": "수도는?", "output": "서울", "language": "ko"}\n', encoding="utf-8"
     )
+    (here / "rules.jsonl").write_text('{"prompt": "두 문장으로.", "rules": {"sentences": 2}}\n', encoding="utf-8")
     (here / "names.txt").write_text("3번째\n", encoding="utf-8")
     stages = ("{use: ingest, files: 자료.jsonl}", "normalize", "pii")
     pipeline_file(*stages)
@@ -140,8 +141,19 @@ PAIRS = {
     ),
     "merge": Pair(lambda: api.merge("trained", "merged"), ["merge", "trained", "merged"]),
     "evaluate": Pair(
-        lambda: api.evaluate("trained", rows="heldout.jsonl", samples=1),
-        ["evaluate", "trained", "--rows", "heldout.jsonl", "--samples", "1"],
+        lambda: api.evaluate("trained", rows="heldout.jsonl", samples=1, rules="rules.jsonl", few_shot=1),
+        [
+            "evaluate",
+            "trained",
+            "--rows",
+            "heldout.jsonl",
+            "--samples",
+            "1",
+            "--rules",
+            "rules.jsonl",
+            "--few-shot",
+            "1",
+        ],
     ),
     "generate": Pair(
         lambda: api.generate("trained", prompt=["안녕", "Hi"], max_new_tokens=1, base=True),

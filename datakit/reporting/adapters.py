@@ -14,6 +14,7 @@ from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.training import read_artifact
 
 GROUPS = ("language", "category")
+CONTESTANTS = ("base", "few_shot", "adapter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,18 @@ class Trained:
     def measured(self) -> list[tuple[str, Any]]:
         shown = {name: value for name, value in self.artifact.metrics.items() if not name.startswith("eval_")}
         return _scalars(shown)
+
+    @property
+    def contestants(self) -> list[str]:
+        """Who was compared: base and adapter, between them the base with examples in its prompt if it was asked."""
+        found = self.evaluation or {}
+        return [name for name in CONTESTANTS if f"{name}_loss" in found]
+
+    @property
+    def obedience(self) -> list[tuple[str, dict[str, Any]]]:
+        """(language, shares of prompts and rules kept); the first line is all prompts together."""
+        found = (self.evaluation or {}).get("rules")
+        return [("", found), *found["by_language"].items()] if found else []
 
     @property
     def tables(self) -> list[tuple[str, str, dict[str, Any]]]:
