@@ -402,6 +402,40 @@ def evaluate(
     )
 
 
+def ablate(
+    file: str | Path | Pipeline,
+    *,
+    without: Sequence[str],
+    seeds: int = 2,
+    out: str | Path = "ablation",
+    store: str = DEFAULT_STORE,
+    workers: int = 1,
+    executor: str | None = None,
+    set: Sequence[str] = (),
+    report: Report | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """What stages are worth: adapters trained on the pipeline's rows and on those without each stage, their held-out
+    losses by seed. Datasets are NAME-with-all and NAME-without-STAGE, adapters lie below `out`."""
+    from datakit.ablating import ablate
+    from datakit.runner import ignore
+
+    heard = report or ignore
+
+    def made(trial: Pipeline) -> DatasetManifest:
+        rows = trial.model_copy(update={"train": None, "evaluate": None})
+        return run(rows, store=store, workers=workers, executor=executor, report=heard, tell=tell).manifest
+
+    def judged(trial: Pipeline, manifest: DatasetManifest) -> dict[str, Any]:
+        assert trial.train is not None  # `ablate` saw to both
+        assert trial.evaluate is not None
+        place = Path(out) / trial.name / f"seed-{trial.train['seed']}"
+        adapter = _train_for(trial, manifest, store, heard, tell, out=place)
+        return evaluate(adapter.path, rows=trial.evaluate.rows, samples=0, report=heard)
+
+    return ablate(check(file, set=set), without, seeds, made, judged)
+
+
 def generate(
     adapter: str | Path, *, prompt: Sequence[str], max_new_tokens: int = 128, base: bool = False
 ) -> list[dict[str, str]]:
@@ -587,8 +621,8 @@ def _train_for(
 
 
 __all__ = [
-    "Done", "as_json", "blame", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget",
-    "gc", "generate", "index", "init", "merge", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "provenance",
-    "refresh", "report", "rethreshold", "review_export", "review_import", "rollback", "run", "schedule", "show",
-    "stages", "stats", "trace", "train", "why",
+    "Done", "ablate", "as_json", "blame", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export",
+    "forget", "gc", "generate", "index", "init", "merge", "pii_redact", "pii_scan", "plan", "plugins", "prompts",
+    "provenance", "refresh", "report", "rethreshold", "review_export", "review_import", "rollback", "run",
+    "schedule", "show", "stages", "stats", "trace", "train", "why",
 ]  # fmt: skip

@@ -361,6 +361,46 @@ def evaluate(
 
 
 @main.command()
+@click.argument("file")
+@click.option(
+    "--without", multiple=True, required=True, metavar="STAGES", help="Stages to judge: dedup,quality; repeatable."
+)
+@click.option("--seeds", default=2, type=ONE_OR_MORE, show_default=True, metavar="N", help="Adapters a trial.")
+@click.option("--out", default="ablation", show_default=True, metavar="DIR", help="Folder of the adapters.")
+@options("store", "workers", "executor", "set", "json")
+def ablate(
+    file: str,
+    without: tuple[str, ...],
+    seeds: int,
+    out: str,
+    store: str,
+    workers: int,
+    executor: str | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Say what stages of FILE are worth: train with and without each, compare held-out losses."""
+    from datakit import api, display
+    from datakit.progress import ProgressBars
+
+    named = [name.strip() for names in without for name in names.split(",") if name.strip()]
+    with ProgressBars() as bars:
+        found = api.ablate(
+            file,
+            without=named,
+            seeds=seeds,
+            out=out,
+            store=store,
+            workers=workers,
+            executor=executor,
+            set=overrides,
+            report=bars.report,
+            tell=bars.tell,
+        )
+    say(found, as_json, display.ablation)
+
+
+@main.command()
 @click.argument("adapter")
 @click.option("--prompt", multiple=True, required=True, metavar="TEXT", help="What to ask; repeatable.")
 @click.option(

@@ -303,6 +303,25 @@ def verdict(found: dict[str, Any]) -> None:
     line("better in both orders: " + ", ".join(f"{name} {count}" for name, count in found["better"].items()))
 
 
+def ablation(found: dict[str, Any]) -> None:
+    """Held-out loss with all stages and without each, and what each is worth."""
+    seeds = len(found["seeds"])
+    whole, *trials = found["trials"]
+    line(
+        f"{found['pipeline']}: held-out loss in nats a token, {seeds} adapters a trial; base {found['base_loss']:,.4g}"
+    )
+    rows = [("with all", whole["rows"], whole["mean"], _deviation(whole["spread"]), "", "", "")]
+    for one in trials:
+        worth = f"{one['worth_mean']:+.4f}", _deviation(one["worth_spread"]), f"{one['helped']} of {seeds}"
+        rows.append((f"without {one['without']}", one["rows"], one["mean"], _deviation(one["spread"]), *worth))
+    table("trial", "rows>", "loss>", "±>", "worth>", "±>", "helped>", rows=rows)
+    line("worth: loss without the stage minus loss with it; above zero the stage helps")
+
+
+def _deviation(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
 def answers(found: Sequence[dict[str, str]]) -> None:
     """Prompts and answers."""
     for one in found:

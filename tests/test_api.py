@@ -28,6 +28,7 @@ from tests.trainers_of_ones_own import OWN
 FIRST = f"{datetime.now(UTC):%Y.%m.%d}.1"
 """The version that the project's pipelines publish first."""
 PARROT = f"{OWN}:Parrot"
+LETTERS = f"{Path(__file__).with_name('stages_of_ones_own.py')}:Letters"
 HEARD = {"report", "tell"}
 """Parameters for a listener: the command draws progress bars instead."""
 SPELLED = {"overrides": "set", "as_json": None, "every": None, "cron": None}
@@ -85,6 +86,8 @@ def project(here: Path) -> Path:
     pipeline_file(*stages)
     pipeline_file(*stages, "{use: dedup, index: known}", name="r", more="refresh: {keep: 2}\n")
     pipeline_file(stages[0], "quality", name="q")
+    trained = f"train: {{use: '{PARROT}'}}\nevaluate: {{rows: heldout.jsonl}}\n"
+    pipeline_file(*stages, f"'{LETTERS}'", name="a", more=trained)
     pipeline_file("{use: ingest, files: heldout.jsonl, form: alpaca}", "pii", name="e")
     return here
 
@@ -154,6 +157,10 @@ PAIRS = {
             "--few-shot",
             "1",
         ],
+    ),
+    "ablate": Pair(
+        lambda: api.ablate("a.yaml", without=["normalize", "pii"], seeds=1, out="trials"),
+        ["ablate", "a.yaml", "--without", "normalize,pii", "--seeds", "1", "--out", "trials"],
     ),
     "generate": Pair(
         lambda: api.generate("trained", prompt=["안녕", "Hi"], max_new_tokens=1, base=True),

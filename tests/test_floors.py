@@ -40,6 +40,7 @@ FLOORS = (
         "collecting",
         "doctoring",
         "reviewing",
+        "ablating",
     ),
     ("api",),
     ("progress", "display", "findings", "upkeep"),
