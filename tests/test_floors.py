@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("errors", "canon", "cache", "shipped", "differences", "turns"),
-    ("schemas", "outcome", "defects"),
+    ("schemas", "outcome", "defects", "learned"),
     ("manifests",),
     ("kernels", "store", "tokenizers", "models", "embedder", "teachers", "executors", "lease", "webpage", "streaming"),
     ("stage", "trainer"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -230,7 +231,9 @@ def published(folder: Path, stages: list[Any]) -> tuple[DatasetManifest, Store]:
     return run(Pipeline(name="tickets", stages=stages), store, now=now).manifest, store
 
 
-def adapter_in(folder: Path, manifest: DatasetManifest, digest: str | None = None) -> Path:
+def adapter_in(
+    folder: Path, manifest: DatasetManifest, digest: str | None = None, files: dict[str, str] | None = None
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     curve = [{"step": n, "tokens": 100 * n, "loss": 3.2 - 0.02 * n, "lr": 1e-3, "gradient": 1.0} for n in range(1, 41)]
     evals = [{"step": 0, "nll": 3.1, "tokens": 90}, {"step": 40, "nll": 2.65, "tokens": 90}]
@@ -244,7 +247,7 @@ def adapter_in(folder: Path, manifest: DatasetManifest, digest: str | None = Non
         config={"rank": 16, "learning_rate": 0.001, "target_modules": "all-linear", "max_steps": None},
         metrics={**metrics, "tokens_per_s": {"slot": 980.5, "real": 950.1}},
         seed=0,
-        files={},
+        files=files or {},
     )
     (folder / "artifact.json").write_bytes(canonical(artifact.model_dump(mode="json")))
     return folder
@@ -436,6 +439,21 @@ def test_page_shows_the_base_with_examples_the_rules_and_the_judge(
     assert "Base with examples" in shown
     for told in ("Base with examples", "Following instructions", "Judged by"):
         assert told not in page
+
+
+def test_page_lists_rows_by_what_they_taught(built: tuple[DatasetManifest, Store], tmp_path: Path) -> None:
+    adapter = adapter_in(tmp_path / "adapter", built[0], files={"row_losses.parquet": "x"})
+    columns = {
+        "id": ["knownbyheart", "gotworse"],
+        "split": ["train"] * 2,
+        "loss_before": [2.0, 1.5],
+        "loss_after": [0.02, 4.25],
+    }
+    pq.write_table(pa.table({**columns, "tokens": [3, 3]}), adapter / "row_losses.parquet")
+    write_report(*built, tmp_path / "report.html", adapter=adapter)
+    shown = (tmp_path / "report.html").read_text("utf-8")
+    for told in ("Memorised: 1", "knownbyheart", "loss rose: 1", "gotworse", "4.25", "외운 행: 1"):
+        assert told in shown
 
 
 def test_page_with_a_damaged_evaluation_names_the_file(built: tuple[DatasetManifest, Store], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from datakit.errors import TrainError
 from datakit.evaluation import EVALUATION
+from datakit.learned import ROW_LOSSES, Learned, outstanding, read_learned
 from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.training import read_artifact
 
@@ -28,6 +29,8 @@ class Trained:
     held_out: list[tuple[float, float]]
     """(step, loss) on the held-out split: before the first step, after the last, and in between where asked for."""
     evaluation: dict[str, Any] | None
+    learned: dict[str, list[Learned]]
+    """Rows that a training found memorised, unlearnable, contradicted; {} where losses of rows were not kept."""
 
     @property
     def before(self) -> float | None:
@@ -81,7 +84,9 @@ def read_trained(folder: str | Path | None, manifest: DatasetManifest) -> Traine
     curve = [point for point in metrics.get("curve") or [] if "loss" in point and "step" in point]
     held_out = [(float(found["step"]), float(found["nll"])) for found in metrics.get("evals") or []]
     same = artifact.dataset_digest == manifest.digest
-    return Trained(artifact, same, curve, held_out, _evaluation(Path(folder) / EVALUATION))
+    losses = Path(folder) / ROW_LOSSES
+    learned = outstanding(read_learned(losses)) if ROW_LOSSES in artifact.files else {}
+    return Trained(artifact, same, curve, held_out, _evaluation(Path(folder) / EVALUATION), learned)
 
 
 def _evaluation(path: Path) -> dict[str, Any] | None:

@@ -260,6 +260,16 @@ WORDS: dict[str, tuple[str, str]] = {
     "overall": ("All rows", "전체"),
     "base": ("Base", "바탕 모델"),
     "adapter": ("With adapter", "어댑터 적용"),
+    "rows_taught": ("What rows taught", "행마다 배운 것"),
+    "rows_taught_help": (
+        "By the loss of every row that was trained on, before and after: ids and nats a token, the most extreme first.",
+        "학습한 모든 행의 손실을 학습 전후로 쟀습니다. 행의 id와 토큰당 손실(nat)이며, 두드러진 것부터 적었습니다.",
+    ),
+    "memorised": ("Memorised: {count}", "외운 행: {count}"),
+    "unlearnable": ("Not learned, loss high and hardly moved: {count}", "배우지 못한 행(손실이 높고 그대로): {count}"),
+    "contradicted": ("Contradicted by other rows, loss rose: {count}", "다른 행과 어긋나는 행(손실이 오름): {count}"),
+    "loss_was": ("Loss before", "학습 전 손실"),
+    "loss_is": ("Loss after", "학습 후 손실"),
     "few_shot": ("Base with examples", "예시를 준 바탕 모델"),
     "obedience": ("Following instructions", "지시 따르기"),
     "obedience_help": (
