@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from datakit.trainer import Report
 
 DEFAULT_STORE = "store"
+NEW_CHAT = "/new"
+"""What a person types to begin a conversation anew."""
 
 
 @dataclass(slots=True)
@@ -448,6 +450,32 @@ def generate(
     return [{"prompt": text, "answer": answer} for text, answer in zip(prompt, answers, strict=True)]
 
 
+def chat(
+    adapter: str | Path,
+    *,
+    max_new_tokens: int = 128,
+    base: bool = False,
+    ask: Iterable[str] = (),
+    tell: Callable[[str], None] | None = None,
+) -> list[dict[str, str]]:
+    """Talk with an adapter: each line of `ask` is answered (greedily) with all turns before it in view and told at
+    once; `/new` forgets them. `base` answers without the adapter. Returns the turns since the last `/new`."""
+    from datakit.trainer import keep_quiet
+    from datakit.training import open_adapter
+
+    _, model = open_adapter(adapter)
+    turns: list[Message] = []
+    for line in ask:
+        if line.strip() == NEW_CHAT:
+            turns.clear()
+        elif line.strip():
+            turns.append(Message("user", line.strip()))
+            [answer] = model.generate([turns], max_new_tokens=max_new_tokens, adapter=not base)
+            turns.append(Message("assistant", answer))
+            (tell or keep_quiet)(answer)
+    return [{"role": turn.role, "content": turn.content} for turn in turns]
+
+
 def refresh(
     file: str | Path | Pipeline,
     *,
@@ -621,8 +649,8 @@ def _train_for(
 
 
 __all__ = [
-    "Done", "ablate", "as_json", "blame", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export",
-    "forget", "gc", "generate", "index", "init", "merge", "pii_redact", "pii_scan", "plan", "plugins", "prompts",
-    "provenance", "refresh", "report", "rethreshold", "review_export", "review_import", "rollback", "run",
-    "schedule", "show", "stages", "stats", "trace", "train", "why",
+    "Done", "ablate", "as_json", "blame", "chat", "check", "compare", "datasets", "doctor", "drops", "evaluate",
+    "export", "forget", "gc", "generate", "index", "init", "merge", "pii_redact", "pii_scan", "plan", "plugins",
+    "prompts", "provenance", "refresh", "report", "rethreshold", "review_export", "review_import", "rollback",
+    "run", "schedule", "show", "stages", "stats", "trace", "train", "why",
 ]  # fmt: skip

@@ -6,7 +6,8 @@ Options carry the names of the function's parameters, word for word; `datakit.co
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import click
@@ -413,6 +414,40 @@ def generate(adapter: str, prompt: tuple[str, ...], max_new_tokens: int, base: b
     from datakit import api, display
 
     say(api.generate(adapter, prompt=prompt, max_new_tokens=max_new_tokens, base=base), as_json, display.answers)
+
+
+@main.command()
+@click.argument("adapter")
+@click.option(
+    "--max-new-tokens", default=128, type=ONE_OR_MORE, show_default=True, metavar="N", help="Longest answer, in tokens."
+)
+@click.option("--base", is_flag=True, help="Answer without the adapter.")
+@options("json")
+def chat(adapter: str, max_new_tokens: int, base: bool, as_json: bool) -> None:
+    """Talk with ADAPTER: a line in, an answer out; /new begins anew, Ctrl-D ends.
+
+    Reads stdin to its end. With --json nothing is printed before that, then the conversation.
+    """
+    from datakit import api
+
+    def tell(answer: str) -> None:
+        if not as_json:
+            click.echo(answer)
+
+    turns = api.chat(adapter, max_new_tokens=max_new_tokens, base=base, ask=_lines(), tell=tell)
+    say(turns, as_json, lambda told: None if told else click.echo("nothing was asked"))
+
+
+def _lines() -> Iterator[str]:
+    """The lines of stdin; a person at a terminal gets a prompt, on stderr."""
+    typed = sys.stdin.isatty()
+    while True:
+        if typed:
+            click.echo("> ", nl=False, err=True)
+        line = sys.stdin.buffer.readline().decode("utf-8", "replace")
+        if not line:
+            return
+        yield line
 
 
 @main.command()
