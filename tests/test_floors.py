@@ -24,6 +24,7 @@ FLOORS = (
     ("runner", "training"),
     ("statistics",),
     (
+        "ablating",
         "describing",
         "viewing",
         "previewing",
@@ -40,7 +41,6 @@ FLOORS = (
         "collecting",
         "doctoring",
         "reviewing",
-        "ablating",
     ),
     ("api",),
     ("progress", "display", "findings", "upkeep"),
