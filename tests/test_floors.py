@@ -11,10 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("errors", "canon", "cache", "shipped", "differences", "turns"),
-    ("schemas", "outcome", "defects", "learned"),
+    ("schemas", "outcome", "defects"),
     ("manifests",),
     ("kernels", "store", "tokenizers", "models", "embedder", "teachers", "executors", "lease", "webpage", "streaming"),
-    ("stage", "trainer"),
+    ("stage", "trainer", "learned"),
     ("stages",),
     ("registry",),
     ("pipeline",),
