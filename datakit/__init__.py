@@ -14,10 +14,10 @@ from typing import Any
 
 _HOMES = {
     "datakit.api": (
-        "blame", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget", "gc", "generate",
-        "index", "init", "merge", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "provenance", "refresh",
-        "report", "rethreshold", "review_export", "review_import", "rollback", "run", "schedule", "show", "stats",
-        "trace", "train", "why",
+        "ablate", "blame", "chat", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget",
+        "gc", "generate", "index", "init", "merge", "pii_redact", "pii_scan", "plan", "plugins", "prompts",
+        "provenance", "refresh", "report", "rethreshold", "review_export", "review_import", "rollback", "run",
+        "schedule", "show", "stats", "trace", "train", "why",
     ),
     "datakit.errors": ("DatakitError", "ConfigError"),
     "datakit.outcome": ("Drop", "Outcome"),

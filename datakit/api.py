@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,9 +31,12 @@ if TYPE_CHECKING:
     from datakit.redaction import Redaction, Scan
     from datakit.refreshing import RefreshResult
     from datakit.runner import RunResult, StepPlan
+    from datakit.teachers import TeacherSpec
     from datakit.trainer import Report
 
 DEFAULT_STORE = "store"
+NEW_CHAT = "/new"
+"""What a person types to begin a conversation anew."""
 
 
 @dataclass(slots=True)
@@ -117,8 +120,14 @@ def run(
     if pipeline.train is not None:
         done.adapter = _train_for(pipeline, done.manifest, store, heard, tell)
         if pipeline.evaluate is not None:
-            options = {"samples": pipeline.evaluate.samples, "max_new_tokens": pipeline.evaluate.max_new_tokens}
-            done.evaluation = evaluate(done.adapter.path, rows=pipeline.evaluate.rows, report=heard, **options)
+            asked = pipeline.evaluate
+            done.evaluation = evaluate(
+                done.adapter.path,
+                rows=asked.rows,
+                samples=asked.samples,
+                max_new_tokens=asked.max_new_tokens,
+                report=heard,
+            )
     return done
 
 
@@ -370,13 +379,63 @@ def evaluate(
     rows: str | Path,
     samples: int = 4,
     max_new_tokens: int = 64,
+    rules: str | Path | None = None,
+    few_shot: int = 0,
+    judge: str | Mapping[str, Any] | TeacherSpec | None = None,
     report: Report | None = None,
 ) -> dict[str, Any]:
-    """Compare an adapter with its base on held-out rows: loss by language and category, and answers side by side."""
+    """Compare an adapter with its base on held-out rows: loss by language and category, and answers side by side.
+
+    `rules`: a file of prompts whose answers are checked by code; `few_shot`: the base also with so many examples in its
+    prompt; `judge`: a teacher that scores the answers and says whose are better.
+    """
     from datakit.evaluation import evaluate
     from datakit.runner import ignore
 
-    return evaluate(adapter, rows, samples=samples, max_new_tokens=max_new_tokens, report=report or ignore)
+    return evaluate(
+        adapter,
+        rows,
+        samples=samples,
+        max_new_tokens=max_new_tokens,
+        rules=rules,
+        few_shot=few_shot,
+        judge=judge,
+        report=report or ignore,
+    )
+
+
+def ablate(
+    file: str | Path | Pipeline,
+    *,
+    without: Sequence[str],
+    seeds: int = 2,
+    out: str | Path = "ablation",
+    store: str = DEFAULT_STORE,
+    workers: int = 1,
+    executor: str | None = None,
+    set: Sequence[str] = (),
+    report: Report | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """What stages are worth: adapters trained on the pipeline's rows and on those without each stage, their held-out
+    losses by seed. Datasets are NAME-with-all and NAME-without-STAGE, adapters lie below `out`."""
+    from datakit.ablating import ablate
+    from datakit.runner import ignore
+
+    heard = report or ignore
+
+    def made(trial: Pipeline) -> DatasetManifest:
+        rows = trial.model_copy(update={"train": None, "evaluate": None})
+        return run(rows, store=store, workers=workers, executor=executor, report=heard, tell=tell).manifest
+
+    def judged(trial: Pipeline, manifest: DatasetManifest) -> dict[str, Any]:
+        assert trial.train is not None  # `ablate` saw to both
+        assert trial.evaluate is not None
+        place = Path(out) / trial.name / f"seed-{trial.train['seed']}"
+        adapter = _train_for(trial, manifest, store, heard, tell, out=place)
+        return evaluate(adapter.path, rows=trial.evaluate.rows, samples=0, report=heard)
+
+    return ablate(check(file, set=set), without, seeds, made, judged)
 
 
 def generate(
@@ -389,6 +448,32 @@ def generate(
     turns = [[Message("user", text)] for text in prompt]
     answers = model.generate(turns, max_new_tokens=max_new_tokens, adapter=not base)
     return [{"prompt": text, "answer": answer} for text, answer in zip(prompt, answers, strict=True)]
+
+
+def chat(
+    adapter: str | Path,
+    *,
+    max_new_tokens: int = 128,
+    base: bool = False,
+    ask: Iterable[str] = (),
+    tell: Callable[[str], None] | None = None,
+) -> list[dict[str, str]]:
+    """Talk with an adapter: each line of `ask` is answered (greedily) with all turns before it in view and told at
+    once; `/new` forgets them. `base` answers without the adapter. Returns the turns since the last `/new`."""
+    from datakit.trainer import keep_quiet
+    from datakit.training import open_adapter
+
+    _, model = open_adapter(adapter)
+    turns: list[Message] = []
+    for line in ask:
+        if line.strip() == NEW_CHAT:
+            turns.clear()
+        elif line.strip():
+            turns.append(Message("user", line.strip()))
+            [answer] = model.generate([turns], max_new_tokens=max_new_tokens, adapter=not base)
+            turns.append(Message("assistant", answer))
+            (tell or keep_quiet)(answer)
+    return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
 def refresh(
@@ -564,8 +649,8 @@ def _train_for(
 
 
 __all__ = [
-    "Done", "as_json", "blame", "check", "compare", "datasets", "doctor", "drops", "evaluate", "export", "forget",
-    "gc", "generate", "index", "init", "merge", "pii_redact", "pii_scan", "plan", "plugins", "prompts", "provenance",
-    "refresh", "report", "rethreshold", "review_export", "review_import", "rollback", "run", "schedule", "show",
-    "stages", "stats", "trace", "train", "why",
+    "Done", "ablate", "as_json", "blame", "chat", "check", "compare", "datasets", "doctor", "drops", "evaluate",
+    "export", "forget", "gc", "generate", "index", "init", "merge", "pii_redact", "pii_scan", "plan", "plugins",
+    "prompts", "provenance", "refresh", "report", "rethreshold", "review_export", "review_import", "rollback",
+    "run", "schedule", "show", "stages", "stats", "trace", "train", "why",
 ]  # fmt: skip

@@ -6,7 +6,8 @@ Options carry the names of the function's parameters, word for word; `datakit.co
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import click
@@ -323,15 +324,81 @@ def merge(adapter: str, out: str, dtype: str, gguf: str | None, rows: str | None
 @click.option(
     "--max-new-tokens", default=64, type=ONE_OR_MORE, show_default=True, metavar="N", help="Longest answer, in tokens."
 )
+@click.option("--rules", metavar="FILE", help="Prompts whose answers rules check, as sample_data/rules.jsonl.")
+@click.option(
+    "--few-shot", default=0, type=click.IntRange(0, 32), show_default=True, metavar="N",
+    help="Also the base with N other rows as examples in its prompt.",
+)  # fmt: skip
+@click.option(
+    "--judge", metavar="TEACHER", help="Who scores the samples: openai:MODEL, local, {base_url: …, model: …}."
+)
 @options("json")
-def evaluate(adapter: str, rows: str, samples: int, max_new_tokens: int, as_json: bool) -> None:
-    """Compare ADAPTER with its base on held-out rows."""
+def evaluate(
+    adapter: str,
+    rows: str,
+    samples: int,
+    max_new_tokens: int,
+    rules: str | None,
+    few_shot: int,
+    judge: str | None,
+    as_json: bool,
+) -> None:
+    """Compare ADAPTER with its base on held-out rows; by rules and by a judge too, if asked."""
     from datakit import api, display
     from datakit.progress import ProgressBars
 
     with ProgressBars() as bars:
-        result = api.evaluate(adapter, rows=rows, samples=samples, max_new_tokens=max_new_tokens, report=bars.report)
+        result = api.evaluate(
+            adapter,
+            rows=rows,
+            samples=samples,
+            max_new_tokens=max_new_tokens,
+            rules=rules,
+            few_shot=few_shot,
+            judge=judge,
+            report=bars.report,
+        )
     say(result, as_json, display.evaluation)
+
+
+@main.command()
+@click.argument("file")
+@click.option(
+    "--without", multiple=True, required=True, metavar="STAGES", help="Stages to judge: dedup,quality; repeatable."
+)
+@click.option("--seeds", default=2, type=ONE_OR_MORE, show_default=True, metavar="N", help="Adapters a trial.")
+@click.option("--out", default="ablation", show_default=True, metavar="DIR", help="Folder of the adapters.")
+@options("store", "workers", "executor", "set", "json")
+def ablate(
+    file: str,
+    without: tuple[str, ...],
+    seeds: int,
+    out: str,
+    store: str,
+    workers: int,
+    executor: str | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Say what stages of FILE are worth: train with and without each, compare held-out losses."""
+    from datakit import api, display
+    from datakit.progress import ProgressBars
+
+    named = [name.strip() for names in without for name in names.split(",") if name.strip()]
+    with ProgressBars() as bars:
+        found = api.ablate(
+            file,
+            without=named,
+            seeds=seeds,
+            out=out,
+            store=store,
+            workers=workers,
+            executor=executor,
+            set=overrides,
+            report=bars.report,
+            tell=bars.tell,
+        )
+    say(found, as_json, display.ablation)
 
 
 @main.command()
@@ -347,6 +414,40 @@ def generate(adapter: str, prompt: tuple[str, ...], max_new_tokens: int, base: b
     from datakit import api, display
 
     say(api.generate(adapter, prompt=prompt, max_new_tokens=max_new_tokens, base=base), as_json, display.answers)
+
+
+@main.command()
+@click.argument("adapter")
+@click.option(
+    "--max-new-tokens", default=128, type=ONE_OR_MORE, show_default=True, metavar="N", help="Longest answer, in tokens."
+)
+@click.option("--base", is_flag=True, help="Answer without the adapter.")
+@options("json")
+def chat(adapter: str, max_new_tokens: int, base: bool, as_json: bool) -> None:
+    """Talk with ADAPTER: a line in, an answer out; /new begins anew, Ctrl-D ends.
+
+    Reads stdin to its end. With --json nothing is printed before that, then the conversation.
+    """
+    from datakit import api
+
+    def tell(answer: str) -> None:
+        if not as_json:
+            click.echo(answer)
+
+    turns = api.chat(adapter, max_new_tokens=max_new_tokens, base=base, ask=_lines(), tell=tell)
+    say(turns, as_json, lambda told: None if told else click.echo("nothing was asked"))
+
+
+def _lines() -> Iterator[str]:
+    """The lines of stdin; a person at a terminal gets a prompt, on stderr."""
+    typed = sys.stdin.isatty()
+    while True:
+        if typed:
+            click.echo("> ", nl=False, err=True)
+        line = sys.stdin.buffer.readline().decode("utf-8", "replace")
+        if not line:
+            return
+        yield line
 
 
 @main.command()

@@ -274,9 +274,54 @@ def evaluation(result: dict[str, Any]) -> None:
     groups = [("all rows", result)]
     for name in (key for key in result if key.startswith("by_")):
         groups += [(f"{name[3:]} {value}", figures) for value, figures in result[name].items()]
-    rows = [(n, f["count"], f["tokens"], f["base_loss"], f["adapter_loss"], f"{f['change']:+.1%}") for n, f in groups]
+    told = [name for name in ("base", "few_shot", "adapter") if f"{name}_loss" in result]
+    rows = [
+        (n, f["count"], f["tokens"], *(f[f"{name}_loss"] for name in told), f"{f['change']:+.1%}") for n, f in groups
+    ]
     line(f"held-out rows of {result['file']}, loss in nats a token")
-    table("group", "rows>", "tokens>", "base>", "adapter>", "change>", rows=rows)
+    table("group", "rows>", "tokens>", *(f"{name.replace('_', '-')}>" for name in told), "change>", rows=rows)
+    if rules := result.get("rules"):
+        obedience(rules)
+    if judge := result.get("judge"):
+        verdict(judge)
+
+
+def obedience(found: dict[str, Any]) -> None:
+    """Prompts answered as their rules say, and every rule."""
+    groups = [("all prompts", found), *found["by_language"].items()]
+    names = ("base_prompts", "adapter_prompts", "base_rules", "adapter_rules")
+    rows = [(name, one["prompts"], *(f"{one[figure]:.1%}" for figure in names)) for name, one in groups]
+    line("\nanswers that keep all rules of their prompt, and rules kept")
+    table("group", "prompts>", "base>", "adapter>", "rules base>", "rules adapter>", rows=rows)
+    rows = [(rule, one["count"], one["base"], one["adapter"]) for rule, one in found["by_rule"].items()]
+    table("rule", "asked for>", "base>", "adapter>", rows=rows)
+
+
+def verdict(found: dict[str, Any]) -> None:
+    """What a judge said."""
+    line(f"\n{found['answers']} answers judged by {found['teacher']}, 1 to 5")
+    rows = [(name.replace("_", "-"), score, found["unjudged"][name]) for name, score in found["scores"].items()]
+    table("answers of", "score>", "unjudged>", rows=rows)
+    line("better in both orders: " + ", ".join(f"{name} {count}" for name, count in found["better"].items()))
+
+
+def ablation(found: dict[str, Any]) -> None:
+    """Held-out loss with all stages and without each, and what each is worth."""
+    seeds = len(found["seeds"])
+    whole, *trials = found["trials"]
+    line(
+        f"{found['pipeline']}: held-out loss in nats a token, {seeds} adapters a trial; base {found['base_loss']:,.4g}"
+    )
+    rows = [("with all", whole["rows"], whole["mean"], _deviation(whole["spread"]), "", "", "")]
+    for one in trials:
+        worth = f"{one['worth_mean']:+.4f}", _deviation(one["worth_spread"]), f"{one['helped']} of {seeds}"
+        rows.append((f"without {one['without']}", one["rows"], one["mean"], _deviation(one["spread"]), *worth))
+    table("trial", "rows>", "loss>", "±>", "worth>", "±>", "helped>", rows=rows)
+    line("worth: loss without the stage minus loss with it; above zero the stage helps")
+
+
+def _deviation(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def answers(found: Sequence[dict[str, str]]) -> None:

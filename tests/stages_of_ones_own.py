@@ -93,6 +93,24 @@ class Shout(RowStage):
         return per_document(louder)
 
 
+class Letters(RowStage):
+    """A tokenizer whose tokens are code points."""
+
+    use: ClassVar[str] = "letters"
+
+    def gives(self, kind: Kind | None) -> Kind:
+        return "tokens"
+
+    def open(self, env: Env) -> RowWork:
+        def work(batch: Any) -> Outcome:
+            found = [{**row, "input_ids": [ord(letter) for letter in row["text"]]} for row in batch.to_pylist()]
+            names = ("id", "source_id", "input_ids")
+            rows = [{**{name: row[name] for name in names}, "labels": row["input_ids"]} for row in found]
+            return Outcome(table_from_rows(rows, "tokens"))
+
+        return work
+
+
 class Thief(RowStage):
     """Loses rows without saying so: the planted breach of the conservation law."""
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,8 +29,9 @@ from tests.trainers_of_ones_own import OWN
 FIRST = f"{datetime.now(UTC):%Y.%m.%d}.1"
 """The version that the project's pipelines publish first."""
 PARROT = f"{OWN}:Parrot"
-HEARD = {"report", "tell"}
-"""Parameters for a listener: the command draws progress bars instead."""
+LETTERS = f"{Path(__file__).with_name('stages_of_ones_own.py')}:Letters"
+HEARD = {"report", "tell", "ask"}
+"""Parameters for a listener or a speaker: the command draws progress bars, and reads stdin, instead."""
 SPELLED = {"overrides": "set", "as_json": None, "every": None, "cron": None}
 """Options whose name differs in Python, and those that only a command has."""
 
@@ -79,11 +81,14 @@ def project(here: Path) -> Path:
     (here / "heldout.jsonl").write_text(
         '{"instruction": "수도는?", "output": "서울", "language": "ko"}\n', encoding="utf-8"
     )
+    (here / "rules.jsonl").write_text('{"prompt": "두 문장으로.", "rules": {"sentences": 2}}\n', encoding="utf-8")
     (here / "names.txt").write_text("3번째\n", encoding="utf-8")
     stages = ("{use: ingest, files: 자료.jsonl}", "normalize", "pii")
     pipeline_file(*stages)
     pipeline_file(*stages, "{use: dedup, index: known}", name="r", more="refresh: {keep: 2}\n")
     pipeline_file(stages[0], "quality", name="q")
+    trained = f"train: {{use: '{PARROT}'}}\nevaluate: {{rows: heldout.jsonl}}\n"
+    pipeline_file(*stages, f"'{LETTERS}'", name="a", more=trained)
     pipeline_file("{use: ingest, files: heldout.jsonl, form: alpaca}", "pii", name="e")
     return here
 
@@ -140,13 +145,29 @@ PAIRS = {
     ),
     "merge": Pair(lambda: api.merge("trained", "merged"), ["merge", "trained", "merged"]),
     "evaluate": Pair(
-        lambda: api.evaluate("trained", rows="heldout.jsonl", samples=1),
-        ["evaluate", "trained", "--rows", "heldout.jsonl", "--samples", "1"],
+        lambda: api.evaluate("trained", rows="heldout.jsonl", samples=1, rules="rules.jsonl", few_shot=1),
+        [
+            "evaluate",
+            "trained",
+            "--rows",
+            "heldout.jsonl",
+            "--samples",
+            "1",
+            "--rules",
+            "rules.jsonl",
+            "--few-shot",
+            "1",
+        ],
+    ),
+    "ablate": Pair(
+        lambda: api.ablate("a.yaml", without=["normalize", "pii"], seeds=1, out="trials"),
+        ["ablate", "a.yaml", "--without", "normalize,pii", "--seeds", "1", "--out", "trials"],
     ),
     "generate": Pair(
         lambda: api.generate("trained", prompt=["안녕", "Hi"], max_new_tokens=1, base=True),
         ["generate", "trained", "--prompt", "안녕", "--prompt", "Hi", "--max-new-tokens", "1", "--base"],
     ),
+    "chat": Pair(lambda: api.chat("trained", base=True), ["chat", "trained", "--base"]),
     "refresh": Pair(lambda: api.refresh("r.yaml"), ["refresh", "r.yaml"]),
     "schedule": Pair(lambda: api.schedule("r.yaml", form="cron"), ["schedule", "r.yaml", "--cron"]),
     "rollback": Pair(lambda: api.rollback("p", to=FIRST), ["rollback", "p", "--to", FIRST]),
@@ -261,6 +282,21 @@ def test_init_makes_a_project_whose_pipelines_are_right(here: Path, monkeypatch:
     assert Path(".gitignore").read_text(encoding="utf-8") == "mine\n"
     for path in found:
         assert api.check(path).stages
+
+
+def test_chat_keeps_the_turns_until_it_is_told_to_begin_anew(project: Path) -> None:
+    api.run("p.yaml")
+    api.train("p", PARROT, {}, out="trained")
+    said = "안녕\n\nHi\n/new\n다시\n"
+    told = CliRunner().invoke(main, ["chat", "trained"], input=said)
+    assert told.stdout.splitlines() == ["안녕", "Hi", "다시"]
+    as_json = CliRunner().invoke(main, ["chat", "trained", "--base", "--json"], input=said)
+    turns = [{"role": "user", "content": "다시"}, {"role": "assistant", "content": "시다"}]
+    assert json.loads(as_json.stdout) == turns
+    seen: list[str] = []
+    both = api.chat("trained", ask=["안녕", "Hi"], tell=seen.append)
+    assert seen == ["안녕", "Hi"]
+    assert [turn["role"] for turn in both] == ["user", "assistant"] * 2
 
 
 values = st.recursive(

@@ -14,7 +14,7 @@ FLOORS = (
     ("schemas", "outcome", "defects"),
     ("manifests", "remote"),
     ("kernels", "store", "tokenizers", "models", "embedder", "teachers", "executors", "lease", "webpage", "streaming"),
-    ("stage", "trainer"),
+    ("stage", "trainer", "learned"),
     ("stages",),
     ("registry",),
     ("pipeline",),
@@ -24,6 +24,7 @@ FLOORS = (
     ("runner", "training"),
     ("statistics",),
     (
+        "ablating",
         "describing",
         "viewing",
         "previewing",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -230,7 +231,9 @@ def published(folder: Path, stages: list[Any]) -> tuple[DatasetManifest, Store]:
     return run(Pipeline(name="tickets", stages=stages), store, now=now).manifest, store
 
 
-def adapter_in(folder: Path, manifest: DatasetManifest, digest: str | None = None) -> Path:
+def adapter_in(
+    folder: Path, manifest: DatasetManifest, digest: str | None = None, files: dict[str, str] | None = None
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     curve = [{"step": n, "tokens": 100 * n, "loss": 3.2 - 0.02 * n, "lr": 1e-3, "gradient": 1.0} for n in range(1, 41)]
     evals = [{"step": 0, "nll": 3.1, "tokens": 90}, {"step": 40, "nll": 2.65, "tokens": 90}]
@@ -244,13 +247,13 @@ def adapter_in(folder: Path, manifest: DatasetManifest, digest: str | None = Non
         config={"rank": 16, "learning_rate": 0.001, "target_modules": "all-linear", "max_steps": None},
         metrics={**metrics, "tokens_per_s": {"slot": 980.5, "real": 950.1}},
         seed=0,
-        files={},
+        files=files or {},
     )
     (folder / "artifact.json").write_bytes(canonical(artifact.model_dump(mode="json")))
     return folder
 
 
-def evaluated(folder: Path) -> Path:
+def evaluated(folder: Path, **more: Any) -> Path:
     figures = {"count": 2, "tokens": 40, "base_loss": 3.5, "adapter_loss": 2.8, "change": -0.2}
     worse = {**figures, "count": 1, "adapter_loss": 3.6, "change": 0.0286}
     sample = {
@@ -261,7 +264,7 @@ def evaluated(folder: Path) -> Path:
         "adapter": "내일요.",
     }
     groups = {"by_language": {"en": worse, "ko": figures}, "by_category": {"summary": figures}}
-    data = {"file": "/somewhere/private/heldout.jsonl", **figures, **groups, "samples": [sample]}
+    data = {"file": "/somewhere/private/heldout.jsonl", **figures, **groups, **more, "samples": [sample]}
     (folder / "evaluation.json").write_text(json.dumps(data), encoding="utf-8")
     return folder
 
@@ -411,6 +414,46 @@ def test_page_of_another_version_than_the_adapters_says_so(
     adapter = adapter_in(tmp_path / "adapter", built[0], digest="other")
     write_report(*built, tmp_path / "report.html", adapter=adapter)
     assert "not on the version this page describes" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_page_shows_the_base_with_examples_the_rules_and_the_judge(
+    built: tuple[DatasetManifest, Store], page: str, tmp_path: Path
+) -> None:
+    shares = {"prompts": 20, "rules": 31, "base_prompts": 0.15, "adapter_prompts": 0.35}
+    rules = {**shares, "by_language": {"ko": {**shares, "prompts": 11}}}
+    better = {"adapter": 3, "base": 1, "tie": 0, "unclear": 4}
+    judge = {
+        "teacher": SCRIPT,
+        "answers": 8,
+        "scores": {"base": 2.25, "few_shot": None, "adapter": 3.75},
+        "better": better,
+    }
+    group = {"count": 2, "tokens": 40, "base_loss": 3.5, "few_shot_loss": 3.25, "adapter_loss": 2.8, "change": -0.2}
+    more = {**group, "by_language": {"ko": group}, "by_category": {}, "rules": rules, "judge": judge}
+    adapter = evaluated(adapter_in(tmp_path / "adapter", built[0]), **more)
+    write_report(*built, tmp_path / "report.html", adapter=adapter)
+    shown = (tmp_path / "report.html").read_text("utf-8")
+    for told in ("3.25", "35", "adapter 3, base 1, tie 0, unclear 4", "3.75"):
+        assert told in shown
+    assert SCRIPT not in shown
+    assert "Base with examples" in shown
+    for told in ("Base with examples", "Following instructions", "Judged by"):
+        assert told not in page
+
+
+def test_page_lists_rows_by_what_they_taught(built: tuple[DatasetManifest, Store], tmp_path: Path) -> None:
+    adapter = adapter_in(tmp_path / "adapter", built[0], files={"row_losses.parquet": "x"})
+    columns = {
+        "id": ["knownbyheart", "gotworse"],
+        "split": ["train"] * 2,
+        "loss_before": [2.0, 1.5],
+        "loss_after": [0.02, 4.25],
+    }
+    pq.write_table(pa.table({**columns, "tokens": [3, 3]}), adapter / "row_losses.parquet")
+    write_report(*built, tmp_path / "report.html", adapter=adapter)
+    shown = (tmp_path / "report.html").read_text("utf-8")
+    for told in ("Memorised: 1", "knownbyheart", "loss rose: 1", "gotworse", "4.25", "외운 행: 1"):
+        assert told in shown
 
 
 def test_page_with_a_damaged_evaluation_names_the_file(built: tuple[DatasetManifest, Store], tmp_path: Path) -> None:

@@ -70,6 +70,15 @@ class Parrot:
         return {"folder": str(out), "dtype": dtype, "rows": len(rows)}
 
 
+class Bookworm(Parrot):
+    """Learns less the more rows there are: a hundredth of the base's loss a row, and a thousandth a seed."""
+
+    def fit(self, dataset: DatasetManifest, config: Config, job: TrainJob) -> AdapterArtifact:
+        """As `Parrot` does, with a gain of its own."""
+        gain = dataset.rows / 100 + config.seed / 1000
+        return super().fit(dataset, config.model_copy(update={"gain": gain}), job)
+
+
 class Echo:
     """The model of `Parrot`."""
 

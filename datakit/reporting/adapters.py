@@ -10,10 +10,12 @@ from typing import Any
 
 from datakit.errors import TrainError
 from datakit.evaluation import EVALUATION
+from datakit.learned import ROW_LOSSES, Learned, outstanding, read_learned
 from datakit.manifests import AdapterArtifact, DatasetManifest
 from datakit.training import read_artifact
 
 GROUPS = ("language", "category")
+CONTESTANTS = ("base", "few_shot", "adapter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Trained:
     held_out: list[tuple[float, float]]
     """(step, loss) on the held-out split: before the first step, after the last, and in between where asked for."""
     evaluation: dict[str, Any] | None
+    learned: dict[str, list[Learned]]
+    """Rows that a training found memorised, unlearnable, contradicted; {} where losses of rows were not kept."""
 
     @property
     def before(self) -> float | None:
@@ -51,6 +55,18 @@ class Trained:
         return _scalars(shown)
 
     @property
+    def contestants(self) -> list[str]:
+        """Who was compared: base and adapter, between them the base with examples in its prompt if it was asked."""
+        found = self.evaluation or {}
+        return [name for name in CONTESTANTS if f"{name}_loss" in found]
+
+    @property
+    def obedience(self) -> list[tuple[str, dict[str, Any]]]:
+        """(language, shares of prompts and rules kept); the first line is all prompts together."""
+        found = (self.evaluation or {}).get("rules")
+        return [("", found), *found["by_language"].items()] if found else []
+
+    @property
     def tables(self) -> list[tuple[str, str, dict[str, Any]]]:
         """(grouping, group, figures) of the evaluation; the first line is all rows together."""
         if self.evaluation is None:
@@ -68,7 +84,9 @@ def read_trained(folder: str | Path | None, manifest: DatasetManifest) -> Traine
     curve = [point for point in metrics.get("curve") or [] if "loss" in point and "step" in point]
     held_out = [(float(found["step"]), float(found["nll"])) for found in metrics.get("evals") or []]
     same = artifact.dataset_digest == manifest.digest
-    return Trained(artifact, same, curve, held_out, _evaluation(Path(folder) / EVALUATION))
+    losses = Path(folder) / ROW_LOSSES
+    learned = outstanding(read_learned(losses)) if ROW_LOSSES in artifact.files else {}
+    return Trained(artifact, same, curve, held_out, _evaluation(Path(folder) / EVALUATION), learned)
 
 
 def _evaluation(path: Path) -> dict[str, Any] | None:

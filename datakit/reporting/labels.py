@@ -260,6 +260,30 @@ WORDS: dict[str, tuple[str, str]] = {
     "overall": ("All rows", "전체"),
     "base": ("Base", "바탕 모델"),
     "adapter": ("With adapter", "어댑터 적용"),
+    "rows_taught": ("What rows taught", "행마다 배운 것"),
+    "rows_taught_help": (
+        "By the loss of every row that was trained on, before and after: ids and nats a token, the most extreme first.",
+        "학습한 모든 행의 손실을 학습 전후로 쟀습니다. 행의 id와 토큰당 손실(nat)이며, 두드러진 것부터 적었습니다.",
+    ),
+    "memorised": ("Memorised: {count}", "외운 행: {count}"),
+    "unlearnable": ("Not learned, loss high and hardly moved: {count}", "배우지 못한 행(손실이 높고 그대로): {count}"),
+    "contradicted": ("Contradicted by other rows, loss rose: {count}", "다른 행과 어긋나는 행(손실이 오름): {count}"),
+    "loss_was": ("Loss before", "학습 전 손실"),
+    "loss_is": ("Loss after", "학습 후 손실"),
+    "few_shot": ("Base with examples", "예시를 준 바탕 모델"),
+    "obedience": ("Following instructions", "지시 따르기"),
+    "obedience_help": (
+        "Answers to prompts whose rules code can check: the share that keeps all rules of its prompt.",
+        "규칙을 코드로 확인할 수 있는 질문에 답하게 해, 규칙을 모두 지킨 답의 비율을 쟀습니다.",
+    ),
+    "prompts": ("Prompts", "질문 수"),
+    "judged": ("Judged by {teacher}", "{teacher}의 채점"),
+    "judged_help": (
+        "Mean score of {count} answers, 1 to 5. Better in both orders: adapter {adapter}, base {base}, tie {tie}, "
+        "unclear {unclear}.",
+        "답 {count}개의 평균 점수(1~5점)입니다. 순서를 바꾸어도 더 나은 쪽: 어댑터 {adapter}, 바탕 모델 {base}, "
+        "비김 {tie}, 판정 불가 {unclear}.",
+    ),
     "reference": ("Reference", "모범 답"),
     "prompt": ("Prompt", "질문"),
     "side_by_side": ("Side by side", "나란히 보기"),

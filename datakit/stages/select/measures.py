@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from datakit.canon import lots
 from datakit.errors import StageError
+from datakit.learned import read_learned
 from datakit.stage import Corpus
 from datakit.stages.select.facts import look
 
@@ -47,6 +48,9 @@ class Measures:
         self.characters = whole.column("characters").to_numpy().astype(np.float64)
         self._quality = whole.column("quality").to_numpy().astype(np.float64)
         self.has_quality = len(ids) > 0 and not np.isnan(self._quality).all()
+        falls = {row.id: row.before - row.after for row in read_learned(stage.losses)} if stage.losses else {}
+        self.learned = np.array([falls.get(own, np.nan) for own in ids], np.float64)
+        """How far the loss of every row fell in an earlier training, nats a token; NaN where it wasn't there."""
 
     def __len__(self) -> int:
         return len(self.by_id)

@@ -83,7 +83,7 @@ def ranked(measures: Measures, method: str, rows: Array, count: int) -> tuple[Ar
     if method == "random":
         order = np.argsort(measures.drawn[rows], kind="stable")
         return rows[order], measures.drawn[rows][order] / 2.0**64
-    told = {"longest": "characters", "quality": "quality", "ifd": "difficulty"}[method]
+    told = {"longest": "characters", "quality": "quality", "ifd": "difficulty", "learned": "learned"}[method]
     scores = getattr(measures, told)[rows]
     groups = measures.groups[rows]
     worth = _middling(scores, groups) if method == "ifd" and measures.are_documents else scores
