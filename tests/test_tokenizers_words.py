@@ -32,7 +32,7 @@ def made(path: Path, kind: str) -> Tokenizer:
     name, _, how = kind.partition(" ")
     corpus = [*LINES * 10, *(f"나는  {n} 번, the harbour\n{n % 97}" for n in range(300))]
     size, options = (340, {"byte_fallback": False}) if how == "without bytes" else (430, {})
-    proto = proto_of(train_sentencepiece(iter(corpus), vocab_size=size, model_type=name, **options))  # type: ignore[arg-type]
+    proto = proto_of(train_sentencepiece(iter(corpus), vocab_size=size, model_type=name, **options))
     proto.normalizer_spec.add_dummy_prefix = how == "prefixed"
     path.write_bytes(proto.SerializeToString())
     return load_tokenizer(str(path), path.parent)
