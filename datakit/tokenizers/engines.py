@@ -198,7 +198,7 @@ class SentencePieceTokenizer(Tokenizer):
         """The fast way, if it is exact for this model."""
         from datakit.tokenizers.words import words_of
 
-        return words_of(self._files[0], self._library)
+        return words_of(self._library)
 
     def _encode(self, texts: pa.LargeStringArray, contents: SpanLists | None, offsets: bool) -> Encoded:
         from datakit.kernels.characters import buffers

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6
+"""Types of pieces in a model's file."""
+
+
 class Sentences:
     """A SentencePieceProcessor that encodes batches of stretches."""
 
     def __init__(self, processor: Any) -> None:
         self.processor = processor
-        self._own = processor.vocab_size()
 
     def of(self, proto: bytes) -> Sentences:
         """The same over another model."""
@@ -52,17 +55,24 @@ class Sentences:
         return ids, np.zeros(len(ids), np.int32), counts
 
     @cached_property
+    def proto(self) -> Any:
+        """The model as its file says it."""
+        from sentencepiece import sentencepiece_model_pb2
+
+        found = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made at run time
+        found.ParseFromString(self.processor.serialized_model_proto())
+        return found
+
+    @cached_property
     def spelled(self) -> np.ndarray:
         """Bytes of text that each piece stands for; 0 for unknown and control, which spell nothing."""
         import numpy as np
 
-        sizes, model = np.zeros(self._own, np.int32), self.processor
-        for number in range(self._own):
-            if model.is_byte(number):
-                sizes[number] = 1
-            elif not model.is_control(number) and not model.is_unknown(number):
-                sizes[number] = len(model.id_to_piece(number).replace("▁", " ").encode())
-        return sizes
+        silent = {CONTROL: 0, UNKNOWN: 0, BYTE: 1}
+        told = [(one.type, one.piece) for one in self.proto.pieces]
+        # A ▁ has three bytes, the blank that it stands for one.
+        sizes = [silent[kind] if kind in silent else len(text.encode()) - 2 * text.count("▁") for kind, text in told]
+        return np.array(sizes, np.int32)
 
     def _told_sizes(self, text: str) -> list[int]:
         """Bytes of one text that its tokens cover, from the library's offsets; they add up to the text's."""
@@ -77,7 +87,7 @@ class Sentences:
     def _begins_with_blank(self) -> np.ndarray:
         import numpy as np
 
-        return np.array([self.processor.id_to_piece(number).startswith("▁") for number in range(self._own)])
+        return np.array([one.piece.startswith("▁") for one in self.proto.pieces])
 
 
 def _texts(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> list[str]:

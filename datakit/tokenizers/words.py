@@ -19,17 +19,14 @@ Cost (one core): 20 MB/s where words repeat, some 0.5-2 microseconds for each ne
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datakit.tokenizers.pieces import Pieces
+from datakit.tokenizers.sentences import BYTE, CONTROL, NORMAL, UNKNOWN, Sentences
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from datakit.tokenizers.sentences import Sentences
-
-_NORMAL, _UNKNOWN, _CONTROL, _BYTE = 1, 2, 3, 6
 _UNIGRAM, _BPE = 1, 2
 _BLANK = "▁"
 _UNIT, _EXACT, _PENALTY = 64, float(1 << 24) / 64, 10.0
@@ -50,15 +47,11 @@ PROBE = (
 """Texts that a wrong cut would give itself away with."""
 
 
-def words_of(model: Path, library: Sentences) -> Words | None:
+def words_of(library: Sentences) -> Words | None:
     """The model by its words, or None if that could give other ids."""
-    from sentencepiece import sentencepiece_model_pb2
-
-    proto = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made at run time
-    proto.ParseFromString(model.read_bytes())
-    if not _may_be_cut(proto):
+    if not _may_be_cut(library.proto):
         return None
-    fast = Words(proto, library)
+    fast = Words(library)
     return fast if _agrees(fast, library) else None
 
 
@@ -69,16 +62,15 @@ def _may_be_cut(proto: Any) -> bool:
         return False
     if spec.model_type not in (_UNIGRAM, _BPE) or spec.treat_whitespace_as_suffix:
         return False
-    if any(piece.type not in (_NORMAL, _UNKNOWN, _CONTROL, _BYTE) for piece in proto.pieces):
+    if any(piece.type not in (NORMAL, UNKNOWN, CONTROL, BYTE) for piece in proto.pieces):
         return False
-    normal = [piece for piece in proto.pieces if piece.type == _NORMAL]
+    told = [(piece.piece, piece.score) for piece in proto.pieces if piece.type == NORMAL]
     # A blank behind anything else in a piece: then pieces reach across.
-    if any(_BLANK in piece.piece.lstrip(_BLANK) for piece in normal):
+    if any(_BLANK in text.lstrip(_BLANK) for text, _ in told):
         return False
-    if all(piece.piece != _BLANK for piece in normal):
+    if all(text != _BLANK for text, _ in told):
         return False  # unknown characters that follow each other become one token
-    exact = all(piece.score <= 0 and (piece.score * _UNIT).is_integer() for piece in normal)
-    return spec.model_type == _BPE or exact
+    return spec.model_type == _BPE or all(score <= 0 and (score * _UNIT).is_integer() for _, score in told)
 
 
 def _agrees(fast: Words, library: Sentences) -> bool:
@@ -97,21 +89,19 @@ def _agrees(fast: Words, library: Sentences) -> bool:
 class Words:
     """Encodes stretches of text by their words."""
 
-    def __init__(self, proto: Any, library: Sentences) -> None:
+    def __init__(self, library: Sentences) -> None:
         import numpy as np
 
-        normal = [piece for piece in proto.pieces if piece.type == _NORMAL]
+        proto = library.proto
+        normal = [piece for piece in proto.pieces if piece.type == NORMAL]
         self._alone = _standing_alone([piece.piece for piece in normal], proto.trainer_spec.byte_fallback)
         self._prefixes = bool(proto.normalizer_spec.add_dummy_prefix)
         self._costs, self._page = None, _PAGE
         if proto.trainer_spec.model_type == _UNIGRAM:
             self._worst = _PENALTY - min(piece.score for piece in normal)
-            self._costs = np.array([-one.score if one.type == _NORMAL else self._worst for one in proto.pieces])
+            self._costs = np.array([-one.score if one.type == NORMAL else self._worst for one in proto.pieces])
             self._page = max(1, min(_PAGE, int(_EXACT / self._worst / 2)))
-        bare = type(proto)()
-        bare.CopyFrom(proto)
-        bare.normalizer_spec.add_dummy_prefix = False  # a word gets its blank here
-        self._library = library.of(bare.SerializeToString()) if self._prefixes else library
+        self._library = _bare(library) if self._prefixes else library
         self._pieces = Pieces(self._asked)
 
     def _asked(self, keys: np.ndarray, borders: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -189,6 +179,14 @@ class Words:
         begins[1:] = stops[:-1]
         begins[(np.cumsum(counts) - counts)[counts > 0]] = starts[counts > 0]
         return (*self._pieces.encode(data, begins, stops, counts), longest)
+
+
+def _bare(library: Sentences) -> Sentences:
+    """The same model without a ▁ before each text: words have their own blank."""
+    proto = type(library.proto)()
+    proto.CopyFrom(library.proto)
+    proto.normalizer_spec.add_dummy_prefix = False
+    return library.of(proto.SerializeToString())
 
 
 def _standing_alone(pieces: list[str], bytes_are_known: bool) -> np.ndarray:

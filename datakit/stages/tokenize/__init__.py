@@ -173,7 +173,7 @@ def _deliver(part: pa.Table, out: Outbox) -> tuple[Counter[str], int]:
     from datakit.stages.tokenize.rows import COUNTS, REJECTED
 
     gone = part.filter(pc.is_valid(part.column("rule")))
-    kept = part.filter(pc.is_null(part.column("rule")))
+    kept = part.filter(pc.is_null(part.column("rule"))) if gone.num_rows else part
     drops = _filled(gone, drops_schema()) if gone.num_rows else None
     rows = kept.select([*schema_of("tokens").names, "lang", *(name for name in REJECTED if name in part.schema.names)])
     totals = _measured(kept)

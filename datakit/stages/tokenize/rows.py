@@ -265,9 +265,12 @@ class Rows:
             **found.counts,
         }
         starts, ends = pieces.starts[shown], np.where(gone, pieces.starts[shown], pieces.ends[shown])
-        borders, ids, labels = laid(
-            found.ids, found.labels, starts, ends, pieces.heads[shown] & ~gone, self._bos, IGNORED
-        )  # fmt: skip
+        borders, ids, labels = found.rows, found.ids, found.labels
+        if (
+            gone.any() or len(row) != len(sizes) or not np.array_equal(ends - starts, sizes)
+        ):  # else all rows as they are
+            heads = pieces.heads[shown] & ~gone
+            borders, ids, labels = laid(found.ids, found.labels, starts, ends, heads, self._bos, IGNORED)
         first = np.cumsum(leads) - 1
         piece = np.arange(len(row)) - np.flatnonzero(leads)[first] if len(row) else np.empty(0, np.int64)
         long = gone & ~pieces.fits[shown]
