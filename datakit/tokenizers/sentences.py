@@ -64,14 +64,21 @@ class Sentences:
         return found
 
     @cached_property
+    def pieces(self) -> list[tuple[int, str, float]]:
+        """Type, text and score of every piece."""
+        return [(one.type, one.piece, one.score) for one in self.proto.pieces]
+
+    @cached_property
     def spelled(self) -> np.ndarray:
         """Bytes of text that each piece stands for; 0 for unknown and control, which spell nothing."""
         import numpy as np
 
         silent = {CONTROL: 0, UNKNOWN: 0, BYTE: 1}
-        told = [(one.type, one.piece) for one in self.proto.pieces]
         # A ▁ has three bytes, the blank that it stands for one.
-        sizes = [silent[kind] if kind in silent else len(text.encode()) - 2 * text.count("▁") for kind, text in told]
+        sizes = [
+            silent[kind] if kind in silent else len(text.encode()) - 2 * text.count("▁")
+            for kind, text, _ in self.pieces
+        ]
         return np.array(sizes, np.int32)
 
     def _told_sizes(self, text: str) -> list[int]:
@@ -87,7 +94,7 @@ class Sentences:
     def _begins_with_blank(self) -> np.ndarray:
         import numpy as np
 
-        return np.array([one.piece.startswith("▁") for one in self.proto.pieces])
+        return np.array([text.startswith("▁") for _, text, _ in self.pieces])
 
 
 def _texts(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> list[str]:

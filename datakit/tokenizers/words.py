@@ -19,7 +19,7 @@ Cost (one core): 20 MB/s where words repeat, some 0.5-2 microseconds for each ne
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from datakit.tokenizers.pieces import Pieces
 from datakit.tokenizers.sentences import BYTE, CONTROL, NORMAL, UNKNOWN, Sentences
@@ -49,22 +49,22 @@ PROBE = (
 
 def words_of(library: Sentences) -> Words | None:
     """The model by its words, or None if that could give other ids."""
-    if not _may_be_cut(library.proto):
+    if not _may_be_cut(library):
         return None
     fast = Words(library)
     return fast if _agrees(fast, library) else None
 
 
-def _may_be_cut(proto: Any) -> bool:
+def _may_be_cut(library: Sentences) -> bool:
     """Whether the words of a text can be encoded by themselves, as far as the model's file says."""
-    how, spec = proto.normalizer_spec, proto.trainer_spec
+    how, spec = library.proto.normalizer_spec, library.proto.trainer_spec
     if how.precompiled_charsmap or how.remove_extra_whitespaces or not how.escape_whitespaces:
         return False
     if spec.model_type not in (_UNIGRAM, _BPE) or spec.treat_whitespace_as_suffix:
         return False
-    if any(piece.type not in (NORMAL, UNKNOWN, CONTROL, BYTE) for piece in proto.pieces):
+    if any(kind not in (NORMAL, UNKNOWN, CONTROL, BYTE) for kind, _, _ in library.pieces):
         return False
-    told = [(piece.piece, piece.score) for piece in proto.pieces if piece.type == NORMAL]
+    told = [(text, score) for kind, text, score in library.pieces if kind == NORMAL]
     # A blank behind anything else in a piece: then pieces reach across.
     if any(_BLANK in text.lstrip(_BLANK) for text, _ in told):
         return False
@@ -93,13 +93,13 @@ class Words:
         import numpy as np
 
         proto = library.proto
-        normal = [piece for piece in proto.pieces if piece.type == NORMAL]
-        self._alone = _standing_alone([piece.piece for piece in normal], proto.trainer_spec.byte_fallback)
+        normal = [(text, score) for kind, text, score in library.pieces if kind == NORMAL]
+        self._alone = _standing_alone([text for text, _ in normal], proto.trainer_spec.byte_fallback)
         self._prefixes = bool(proto.normalizer_spec.add_dummy_prefix)
         self._costs, self._page = None, _PAGE
         if proto.trainer_spec.model_type == _UNIGRAM:
-            self._worst = _PENALTY - min(piece.score for piece in normal)
-            self._costs = np.array([-one.score if one.type == NORMAL else self._worst for one in proto.pieces])
+            self._worst = _PENALTY - min(score for _, score in normal)
+            self._costs = np.array([-score if kind == NORMAL else self._worst for kind, _, score in library.pieces])
             self._page = max(1, min(_PAGE, int(_EXACT / self._worst / 2)))
         self._library = _bare(library) if self._prefixes else library
         self._pieces = Pieces(self._asked)
