@@ -200,7 +200,9 @@ class Rows:
             sums = np.concatenate([[0], np.cumsum(across)])
             straddling = sums[encoded.rows[1:]] - sums[encoded.rows[:-1]]
             open_ends = self._open_ends(texts, trained, contents or SpanLists.none(len(texts)))
-        rows, ids, labels = closed(encoded.rows, encoded.ids, labels, self._bos, self._eos, open_ends, IGNORED)
+        rows, ids = encoded.rows, encoded.ids
+        if self._bos >= 0 or (self._eos >= 0 and open_ends.any()):
+            rows, ids, labels = closed(rows, ids, labels, self._bos, self._eos, open_ends, IGNORED)
         return Sequences(rows, ids, labels, {"straddling": straddling, "specials_as_text": encoded.written})
 
     def _check_markup(self, text: str, contents: Spans) -> None:
