@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from datakit.canon import digest_file
 from datakit.errors import ConfigError, Problem
 from datakit.tokenizers.seam import Encoded, SpanLists, Tokenizer, encoded_from, encoded_stretches, mended
+from datakit.tokenizers.sentences import Sentences
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
 
     from datakit.tokenizers.bytelevel import ByteLevel
+    from datakit.tokenizers.words import Words
 
 
 class HuggingFaceTokenizer(Tokenizer):
@@ -153,8 +154,8 @@ def _controls(
 class SentencePieceTokenizer(Tokenizer):
     """A SentencePiece .model file used as it is; its leading ▁ comes with each text between control tokens.
 
-    Ids come from the library. So do offsets, unless the pieces spell the text as it stands (no normalisation, nothing
-    unknown), which their lengths show: then offsets are those lengths added up, five times as fast.
+    Ids and offsets equal the library's (sentences.py); where words stand for themselves, each is looked up but once
+    (words.py).
     """
 
     def __init__(self, model: Path):
@@ -169,6 +170,7 @@ class SentencePieceTokenizer(Tokenizer):
         named = {name: self._model.id_to_piece(number) for name, number in ids.items() if number >= 0}
         super().__init__(digest_file(model), named, None, (model,))
         self._own = self.vocab_size = self._model.vocab_size()
+        self._library = Sentences(self._model)
         self.specials = {
             self._model.id_to_piece(number): number
             for number in range(self.vocab_size)
@@ -192,69 +194,19 @@ class SentencePieceTokenizer(Tokenizer):
         return str(self._model.decode([int(token) for token in ids if token < self._own]))
 
     @cached_property
-    def _spelled(self) -> np.ndarray:
-        """Bytes of text that each piece stands for; 0 for unknown and control, which spell nothing."""
-        import numpy as np
+    def _words(self) -> Words | None:
+        """The fast way, if it is exact for this model."""
+        from datakit.tokenizers.words import words_of
 
-        sizes = np.zeros(self._own, np.int32)
-        for number in range(self._own):
-            if self._model.is_byte(number):
-                sizes[number] = 1
-            elif not self._model.is_control(number) and not self._model.is_unknown(number):
-                sizes[number] = len(self._model.id_to_piece(number).replace("▁", " ").encode())
-        return sizes
+        return words_of(self._library)
 
     def _encode(self, texts: pa.LargeStringArray, contents: SpanLists | None, offsets: bool) -> Encoded:
         from datakit.kernels.characters import buffers
 
         places, data = buffers(texts)
-        work = self._with_sizes if offsets else self._ids
+        by_library = self._library.encode if offsets else self._library.ids
+        work = self._words.encode if self._words else by_library
         return encoded_stretches(places, data, contents, self.names, work, offsets)[0]
-
-    def _ids(self, data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, ...]:
-        import numpy as np
-
-        found = self._model.encode(_texts(data, starts, ends), return_type="numpy", num_threads=1)
-        counts = np.fromiter(map(len, found), np.int64, len(found))
-        ids = np.concatenate(found).astype(np.int32) if found else np.empty(0, np.int32)
-        return ids, np.zeros(len(ids), np.int32), counts
-
-    def _with_sizes(self, data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, ...]:
-        import numpy as np
-
-        ids, _, counts = self._ids(data, starts, ends)
-        sizes = self._spelled[ids]
-        rows = np.concatenate([[0], np.cumsum(counts)])
-        sums = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-        extra = sums[rows[1:]] - sums[rows[:-1]] - (ends - starts)
-        firsts = np.minimum(rows[:-1], max(0, len(ids) - 1))
-        # The ▁ that the model puts before a text covers nothing of it.
-        prefixed = (extra == 1) & (counts > 0) & self._begins_with_blank[ids[firsts]] if len(ids) else extra == 1
-        sizes[firsts[prefixed]] -= 1
-        for place in np.flatnonzero((extra != 0) & ~prefixed).tolist():
-            text = bytes(data[starts[place] : ends[place]]).decode()
-            sizes[rows[place] : rows[place + 1]] = self._told_sizes(text)
-        return ids, sizes, counts
-
-    def _told_sizes(self, text: str) -> list[int]:
-        """Bytes of one text that its tokens cover, from the library's offsets; they add up to the text's."""
-        [one] = self._model.encode([text], return_type="offset_mapping", num_threads=1)
-        ends = [len(text[:end].encode()) for _, end in one["offsets"]]
-        ends = [max(ends[: n + 1]) for n in range(len(ends))]
-        if ends:
-            ends[-1] = len(text.encode())
-        return [end - start for start, end in zip([0, *ends], ends, strict=False)]
-
-    @cached_property
-    def _begins_with_blank(self) -> np.ndarray:
-        import numpy as np
-
-        return np.array([self._model.id_to_piece(number).startswith("▁") for number in range(self._own)])
-
-
-def _texts(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> list[str]:
-    view = data.data
-    return [str(view[a:b], "utf-8") for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
 def tokenizer_problem(message: str, fix: str) -> ConfigError:

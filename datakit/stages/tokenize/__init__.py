@@ -125,7 +125,7 @@ class Tokenize(CorpusStage):
         work = partial(tokenize_shard, spec=spec, cache=corpus.env.cache)
         totals: Counter[str] = Counter()
         longest = 0
-        for part in corpus.map(work, settings, part="tokenize"):
+        for part in corpus.map(work, settings, part="tokenize marked"):
             found, size = _deliver(part, out)
             totals, longest = totals + found, max(longest, size)
         out.note(
@@ -170,10 +170,11 @@ def _deliver(part: pa.Table, out: Outbox) -> tuple[Counter[str], int]:
 
     from datakit.outcome import drops_schema
     from datakit.schemas import schema_of
-    from datakit.stages.tokenize.rows import COUNTS, REJECTED
+    from datakit.stages.tokenize.rows import COUNTS, REJECTED, unmarked
 
+    part = unmarked(part)
     gone = part.filter(pc.is_valid(part.column("rule")))
-    kept = part.filter(pc.is_null(part.column("rule")))
+    kept = part.filter(pc.is_null(part.column("rule"))) if gone.num_rows else part
     drops = _filled(gone, drops_schema()) if gone.num_rows else None
     rows = kept.select([*schema_of("tokens").names, "lang", *(name for name in REJECTED if name in part.schema.names)])
     totals = _measured(kept)

@@ -49,7 +49,10 @@ def loaded(spec: str, cache: Path, added: tuple[str, ...] = ()) -> Tokenizer:
 
 
 def tokenize_shard(table: pa.Table, settings: dict[str, Any], *, spec: str, cache: Path) -> pa.Table:
-    """The rows of one shard as tokens; rows that go stay in it, without ids, with rule, value and threshold."""
+    """The rows of one shard as tokens; rows that go stay in it, without ids, with rule, value and threshold.
+
+    `marked` holds ids and labels in one number each, as `pack` has them: half as much to store. `unmarked` opens it.
+    """
     import pyarrow as pa
 
     if "messages" in table.schema.names and "text" not in table.schema.names:
@@ -57,7 +60,37 @@ def tokenize_shard(table: pa.Table, settings: dict[str, Any], *, spec: str, cach
     rows = Rows(loaded(spec, cache, tuple(settings["added_tokens"])), settings)
     batches = table.combine_chunks().to_batches(max_chunksize=_BATCH)
     parts = [rows.tokenized(batch) for batch in batches if batch.num_rows] or [rows.tokenized(_empty(table))]
-    return pa.concat_tables(parts, promote_options="default")
+    return _marked(pa.concat_tables(parts, promote_options="default"))
+
+
+def _marked(rows: pa.Table) -> pa.Table:
+    """The rows with one column of marked tokens in place of ids and labels."""
+    import numpy as np
+    import pyarrow as pa
+
+    from datakit.kernels.packing import mark
+
+    ids, labels = (pa.concat_arrays(rows.column(name).chunks) for name in ("input_ids", "labels"))
+    tokens = np.empty(len(ids.values), np.int32)
+    mark(ids.values.to_numpy(), labels.values.to_numpy(), tokens)
+    lists = pa.LargeListArray.from_arrays(ids.offsets, pa.array(tokens))
+    return rows.drop_columns(["input_ids", "labels"]).append_column("marked", lists)
+
+
+def unmarked(rows: pa.Table) -> pa.Table:
+    """The rows with `input_ids` and `labels` as `tokenize_shard` marked them."""
+    import numpy as np
+    import pyarrow as pa
+
+    lists = rows.column("marked").combine_chunks()
+    tokens = lists.values.to_numpy()
+    learned = tokens < 0
+    ids = np.where(learned, ~tokens, tokens)
+    columns = {"input_ids": ids, "labels": np.where(learned, ids, np.int32(IGNORED))}
+    rows = rows.drop_columns(["marked"])
+    for name, values in columns.items():
+        rows = rows.append_column(name, pa.LargeListArray.from_arrays(lists.offsets, pa.array(values)))
+    return rows
 
 
 def _empty(table: pa.Table) -> pa.RecordBatch:
@@ -167,7 +200,9 @@ class Rows:
             sums = np.concatenate([[0], np.cumsum(across)])
             straddling = sums[encoded.rows[1:]] - sums[encoded.rows[:-1]]
             open_ends = self._open_ends(texts, trained, contents or SpanLists.none(len(texts)))
-        rows, ids, labels = closed(encoded.rows, encoded.ids, labels, self._bos, self._eos, open_ends, IGNORED)
+        rows, ids = encoded.rows, encoded.ids
+        if self._bos >= 0 or (self._eos >= 0 and open_ends.any()):
+            rows, ids, labels = closed(rows, ids, labels, self._bos, self._eos, open_ends, IGNORED)
         return Sequences(rows, ids, labels, {"straddling": straddling, "specials_as_text": encoded.written})
 
     def _check_markup(self, text: str, contents: Spans) -> None:
@@ -265,9 +300,12 @@ class Rows:
             **found.counts,
         }
         starts, ends = pieces.starts[shown], np.where(gone, pieces.starts[shown], pieces.ends[shown])
-        borders, ids, labels = laid(
-            found.ids, found.labels, starts, ends, pieces.heads[shown] & ~gone, self._bos, IGNORED
-        )  # fmt: skip
+        borders, ids, labels = found.rows, found.ids, found.labels
+        if (
+            gone.any() or len(row) != len(sizes) or not np.array_equal(ends - starts, sizes)
+        ):  # else all rows as they are
+            heads = pieces.heads[shown] & ~gone
+            borders, ids, labels = laid(found.ids, found.labels, starts, ends, heads, self._bos, IGNORED)
         first = np.cumsum(leads) - 1
         piece = np.arange(len(row)) - np.flatnonzero(leads)[first] if len(row) else np.empty(0, np.int64)
         long = gone & ~pieces.fits[shown]
