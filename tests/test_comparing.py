@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from datakit import api
 from datakit.comparing import recipes, shifts
 from tests.command_line import call, pipeline_file
-from tests.test_lineage import KEPT, OTHER
+from tests.test_lineage import OTHER
 
 OWN = Path(__file__).with_name("stages_of_ones_own.py")
 PLACES = ("항구", "도서관", "시장", "학교", "공원", "역", "우체국", "미술관")
@@ -24,6 +24,8 @@ KOREAN = [
     f"{place} 앞에서 {n + 3}번 버스를 타면 됩니다."
     for n, place in enumerate(PLACES)
 ]
+RICH = (Path(__file__).parents[1] / "sample_data/corpus/wiki_ko/wiki-ko-030.txt").read_text(encoding="utf-8")
+"""A page that several rows are made of."""
 ENGLISH = [f"The {name} opens at {n + 5} in the morning, and tickets are sold beside it until noon." for n, name in
            enumerate(("pier", "museum", "market", "station", "library", "park"))]  # fmt: skip
 
@@ -110,7 +112,7 @@ def test_file_that_was_not_read_and_row_that_left_its_file_are_told_apart(files:
 
 
 def test_row_made_of_a_dropped_document_and_row_not_made_are_told_apart(files: Path) -> None:
-    write("ko", [KEPT])
+    write("ko", [RICH])
     write("en", [OTHER])
     run(ingest("ko", "en"), "language", "pii", "synthesize")
     run(

@@ -33,7 +33,7 @@ def turns_of(talk: tuple[str | None, list[tuple[str, str]]]) -> list[Message]:
 
 
 def published(style: str) -> str:
-    [folder] = ROOT.glob(".peers/trl/lib/python3*/site-packages/trl/chat_templates") or [None]
+    folder = next(ROOT.glob(".peers/trl/lib/python3*/site-packages/trl/chat_templates"), None)
     if folder is None:
         pytest.skip("TRL is not installed in .peers")
     return (folder / f"{PUBLISHED[style]}.jinja").read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from datakit.errors import ConfigError
 from datakit.evaluation.rows import Row
 from datakit.pipeline import flatten
+from datakit.spelling import parse_yaml
 from datakit.stage import Env
 from datakit.stages.synthesize.generate import Session, abreast
 from datakit.stages.synthesize.judge import Judge
@@ -35,7 +36,7 @@ OUTCOMES: dict[Verdict, str] = {"first": "adapter", "second": "base", "tie": "ti
 def teacher_named(spec: Spec) -> TeacherSpec:
     """A teacher as the command line writes it: `openai:MODEL`, `local`, or `{base_url: ..., model: ...}`."""
     try:
-        written = yaml.safe_load(spec) if isinstance(spec, str) and spec.lstrip().startswith("{") else spec
+        written = parse_yaml(spec) if isinstance(spec, str) and spec.lstrip().startswith("{") else spec
         teacher = TeacherSpec.model_validate(written)
     except ValidationError as error:
         raise ConfigError(flatten(error, TeacherSpec, "judge")) from error
